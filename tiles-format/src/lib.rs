@@ -1,0 +1,60 @@
+//! The formats of tile-based transparency logs, as the [C2SP] specifications define them: pure, strict
+//! and small enough to read in an afternoon. No clock, no network, no async; it builds for WebAssembly.
+//!
+//! | module | holds | specification |
+//! |---|---|---|
+//! | [`Hash`] | leaf, node and root hashes | [RFC 6962] |
+//! | [`TreeHead`], [`Node`], [`Subtree`] | the shape of a tree | [RFC 6962], [subtrees] |
+//! | [`TileCoord`], [`HashTile`] | Merkle tiles and their paths | [tlog-tiles] |
+//! | [`BundleCoord`], [`EntryBundle`] | entries and their paths | [tlog-tiles] |
+//! | [`RightEdge`] | grows a tree by batches | |
+//! | [`VerifiedTiles`] | tiles that a root hash vouches for | |
+//! | [`Proof`] | inclusion, consistency and subtree proofs | [RFC 6962], [subtrees] |
+//! | [`Note`], [`VerifierKey`], [`SigningKey`] | signed text | [signed-note] |
+//! | [`Checkpoint`], [`TrustedLog`], [`SignedCheckpoint`] | a log's signed head | [tlog-checkpoint] |
+//! | [`TlogProof`] | a proof that travels | [tlog-proof] |
+//!
+//! Every text has one spelling: what is parsed is printed and compared. Every parser is bounded, and
+//! has one error for each rule of its specification. What was read is only bytes until something
+//! named `open` or `verify` says more.
+//!
+//! [C2SP]: https://c2sp.org
+//! [RFC 6962]: https://www.rfc-editor.org/rfc/rfc6962.html#section-2.1
+//! [subtrees]: https://www.ietf.org/archive/id/draft-ietf-plants-merkle-tree-certs-02.html#name-subtrees
+//! [tlog-tiles]: https://c2sp.org/tlog-tiles
+//! [signed-note]: https://c2sp.org/signed-note
+//! [tlog-checkpoint]: https://c2sp.org/tlog-checkpoint
+//! [tlog-proof]: https://c2sp.org/tlog-proof
+
+mod bundle;
+mod checkpoint;
+mod edge;
+mod hash;
+mod note;
+mod path;
+mod proof;
+mod text;
+mod tile;
+mod tlog_proof;
+mod tree;
+mod verified;
+
+pub use bundle::{
+    BundleCoord, EntryBundle, EntryTooLong, MAX_ENTRY_SIZE, ParseBundleCoordError, ParseBundleError,
+    push_entry, split_entries,
+};
+pub use checkpoint::{Checkpoint, OpenCheckpointError, ParseCheckpointError, SignedCheckpoint, TrustedLog};
+pub use edge::{EdgeError, RightEdge};
+pub use hash::Hash;
+#[cfg(feature = "pkcs8")]
+pub use note::Pkcs8Error;
+pub use note::{
+    KeyId, KeyName, KeyNameError, Note, NoteSignature, ParseNoteError, ParseSigningKeyError,
+    ParseVerifierKeyError, SigningKey, VerifierKey, VerifyNoteError,
+};
+pub use proof::{Proof, ProofError};
+pub use text::MAX_TREE_SIZE;
+pub use tile::{HashTile, HashTileError, ParseTileError, TileCoord, partial_tiles};
+pub use tlog_proof::{ParseTlogProofError, TlogProof, VerifyTlogProofError};
+pub use tree::{Node, ParseTreeHeadError, Subtree, TILE_WIDTH, TreeHead};
+pub use verified::{TileError, VerifiedTiles};

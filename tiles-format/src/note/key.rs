@@ -1,0 +1,256 @@
+//! Names, IDs and verifier keys, as [signed-note](https://c2sp.org/signed-note#verifier-keys) defines them.
+
+use core::fmt;
+use core::str::FromStr;
+
+use ed25519_dalek::{Signature, VerifyingKey};
+
+use crate::hash::sha256;
+use crate::text;
+
+/// The name of a key, recommended to be a URL without a scheme: not empty, at most 255 bytes,
+/// without white space, plus or control character.
+///
+/// The limit of 255 bytes is that of [cosignatures](https://c2sp.org/tlog-cosignature).
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KeyName(String);
+
+/// The text is no key name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a key name is 1 to {} bytes without white space, plus or control character", KeyName::MAX_LENGTH)]
+pub struct KeyNameError;
+
+impl KeyName {
+    /// The longest name, in bytes.
+    pub const MAX_LENGTH: usize = 255;
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for KeyName {
+    type Err = KeyNameError;
+
+    fn from_str(name: &str) -> Result<Self, KeyNameError> {
+        let refused = |c: char| c.is_whitespace() || c.is_control() || c == '+';
+        let valid = (1..=Self::MAX_LENGTH).contains(&name.len()) && !name.contains(refused);
+        if valid { Ok(Self(name.to_owned())) } else { Err(KeyNameError) }
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The 4 bytes that, with the name, tell which key made a signature and by which algorithm.
+/// Its text form is 8 hex digits in lower case.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KeyId([u8; 4]);
+
+impl KeyId {
+    /// Takes the four bytes as they are.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 4]) -> Self {
+        Self(bytes)
+    }
+
+    /// The four bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 4] {
+        &self.0
+    }
+
+    /// The recommended ID: `SHA-256(name || 0x0A || signature type || public key)[:4]`.
+    pub(crate) fn of(name: &KeyName, typed_key: &[u8]) -> Self {
+        let hash = sha256(&[name.0.as_bytes(), b"\n", typed_key]);
+        let [a, b, c, d, ..] = *hash.as_bytes();
+        Self([a, b, c, d])
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text::to_hex(&self.0))
+    }
+}
+
+/// A verifier key, or *vkey*: `<name>+<key ID>+<base64 of signature type and public key>`.
+///
+/// Signature types that are known: `0x01`, Ed25519.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VerifierKey {
+    name: KeyName,
+    key_id: KeyId,
+    public: PublicKey,
+}
+
+/// A public key of one of the [signature types](https://c2sp.org/signed-note#signature-types).
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum PublicKey {
+    Ed25519(VerifyingKey),
+}
+
+/// Signature type identifier byte of Ed25519.
+pub(super) const ED25519: u8 = 0x01;
+
+/// Why a text is no verifier key that this crate can use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseVerifierKeyError {
+    /// Not three parts with pluses between them.
+    #[error("a verifier key is <name>+<8 hex digits>+<base64>")]
+    Form,
+    /// The first part.
+    #[error(transparent)]
+    Name(#[from] KeyNameError),
+    /// The second part is not 8 hex digits in lower case.
+    #[error("the key ID is not 8 hex digits in lower case")]
+    KeyId,
+    /// The third part is not canonical base64, or empty.
+    #[error("the key is not canonical base64")]
+    Base64,
+    /// The signature type is not known here.
+    #[error("signature type {0:#04x} is not supported")]
+    SignatureType(u8),
+    /// The public key has another length or form than its type.
+    #[error("the public key is malformed")]
+    PublicKey,
+    /// The key ID is not that of this name and key.
+    #[error("the key ID is not that of this name and key: a part was changed")]
+    Mismatch,
+}
+
+impl VerifierKey {
+    pub(super) fn ed25519(name: KeyName, key: VerifyingKey) -> Self {
+        let key_id = KeyId::of(&name, &PublicKey::Ed25519(key).to_typed_bytes());
+        Self { name, key_id, public: PublicKey::Ed25519(key) }
+    }
+
+    /// The name of the key; of a log's key it is the log's origin.
+    #[must_use]
+    pub const fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// The ID of the key.
+    #[must_use]
+    pub const fn key_id(&self) -> KeyId {
+        self.key_id
+    }
+
+    /// Whether `signature`, without the key ID, is this key's over `text`.
+    #[must_use]
+    pub fn verify(&self, text: &str, signature: &[u8]) -> bool {
+        match &self.public {
+            PublicKey::Ed25519(key) => {
+                let signature = Signature::from_slice(signature);
+                signature.is_ok_and(|signature| key.verify_strict(text.as_bytes(), &signature).is_ok())
+            }
+        }
+    }
+
+    /// SHA-256 of the key's text form: what names a log's key outside of notes, for example in
+    /// the guard.
+    #[must_use]
+    pub fn fingerprint(&self) -> crate::Hash {
+        sha256(&[self.to_string().as_bytes()])
+    }
+}
+
+impl PublicKey {
+    fn parse(typed: &[u8]) -> Result<Self, ParseVerifierKeyError> {
+        use ParseVerifierKeyError as E;
+        let (&kind, key) = typed.split_first().ok_or(E::Base64)?;
+        match kind {
+            ED25519 => {
+                let key = key.try_into().map_err(|_| E::PublicKey)?;
+                VerifyingKey::from_bytes(key).map(Self::Ed25519).map_err(|_| E::PublicKey)
+            }
+            other => Err(E::SignatureType(other)),
+        }
+    }
+
+    /// Signature type and public key, as in a vkey and under the key ID.
+    fn to_typed_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Ed25519(key) => [&[ED25519], &key.as_bytes()[..]].concat(),
+        }
+    }
+}
+
+impl FromStr for VerifierKey {
+    type Err = ParseVerifierKeyError;
+
+    fn from_str(vkey: &str) -> Result<Self, ParseVerifierKeyError> {
+        use ParseVerifierKeyError as E;
+        let mut parts = vkey.splitn(3, '+');
+        let mut part = || parts.next().ok_or(E::Form);
+        let (name, key_id, key) = (part()?, part()?, part()?);
+        let name = KeyName::from_str(name)?;
+        let key_id = text::parse_hex(key_id).map(KeyId).ok_or(E::KeyId)?;
+        let typed = text::parse_base64(key).ok_or(E::Base64)?;
+        let public = PublicKey::parse(&typed)?;
+        if key_id != KeyId::of(&name, &typed) {
+            return Err(E::Mismatch);
+        }
+        Ok(Self { name, key_id, public })
+    }
+}
+
+impl fmt::Display for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}+{}", self.name, self.key_id, text::to_base64(&self.public.to_typed_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VKEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+
+    #[test]
+    fn a_vkey_reads_what_it_prints() {
+        let key: VerifierKey = VKEY.parse().unwrap();
+        assert_eq!(key.to_string(), VKEY);
+        assert_eq!(key.name().as_str(), "example.com/foo");
+        assert_eq!(key.key_id().to_string(), "530d903a");
+    }
+
+    #[test]
+    fn each_fault_of_a_vkey_has_its_error() {
+        use ParseVerifierKeyError as E;
+        for (vkey, error) in [
+            ("", E::Form),
+            ("example.com/foo+530d903a", E::Form),
+            ("+530d903a+AQ==", E::Name(KeyNameError)),
+            ("a b+530d903a+AQ==", E::Name(KeyNameError)),
+            ("a+530D903A+AQ==", E::KeyId),
+            ("a+530d903+AQ==", E::KeyId),
+            ("a+530d903a+", E::Base64),
+            ("a+530d903a+AQ", E::Base64),
+            ("a+530d903a+AQ==", E::PublicKey),
+            ("a+530d903a+CQ==", E::SignatureType(9)),
+            (&VKEY.replace("530d903a", "530d903b"), E::Mismatch),
+            (&VKEY.replace("foo", "fop"), E::Mismatch),
+            (&format!("{VKEY}\n"), E::Base64),
+        ] {
+            assert_eq!(vkey.parse::<VerifierKey>(), Err(error), "{vkey:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_name_has_no_space_plus_or_control_character() {
+        for good in ["a", "example.com/log", "ü", &"n".repeat(255)] {
+            assert!(good.parse::<KeyName>().is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a+b", "a\n", "a\u{a0}b", "a\u{2003}b", "a\u{7f}", &"n".repeat(256)] {
+            assert_eq!(bad.parse::<KeyName>(), Err(KeyNameError), "{bad:?}");
+        }
+    }
+}
