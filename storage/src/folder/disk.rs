@@ -1,0 +1,163 @@
+//! The few things that the folder asks of a disk, so that a test can take the power away.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::store::MAX_OBJECT_SIZE;
+
+/// A file system, and what it promises over a power cut.
+///
+/// What is written is *seen* at once, by every process. It is *durable* only after the call that
+/// says so came back without an error: a power cut before may keep it, lose it, or tear a file.
+/// A name is durable apart from the bytes behind it.
+///
+/// After an error of a call that makes something durable the bytes may be seen and yet never reach
+/// the disk, and a second try may claim success. So callers never repeat such a call: they write a
+/// new file and rename it into place.
+pub trait Disk: Debug + Send + Sync + 'static {
+    /// Held until it is dropped, or the process ends.
+    type Lock: Send + 'static;
+
+    /// The folder that everything stands in.
+    fn root(&self) -> &Path;
+    /// Reads a file of at most [`MAX_OBJECT_SIZE`] bytes; `None` where there is none.
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+    /// Makes a folder and those above it.
+    fn create_folders(&self, path: &Path) -> io::Result<()>;
+    /// Writes a new file, in place of any of that name.
+    fn write(&self, path: &Path, body: &[u8]) -> io::Result<()>;
+    /// Writes a new file, in place of any of that name, whose bytes are durable; not its name.
+    fn write_durably(&self, path: &Path, body: &[u8]) -> io::Result<()>;
+    /// Overwrites the first bytes of a file whose name is durable. They are durable afterwards.
+    fn overwrite_durably(&self, path: &Path, body: &[u8]) -> io::Result<()>;
+    /// Gives a file another name, in place of any file there, at once.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes the names in a folder durable.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    /// Makes these files durable, and the names of all folders up to the root of the disk.
+    fn sync_files(&self, paths: &[PathBuf]) -> io::Result<()>;
+    /// Locks a file for this owner alone, and notes there who that is. `WouldBlock` where another
+    /// holds it.
+    fn try_lock(&self, path: &Path, owner: &str) -> io::Result<Self::Lock>;
+}
+
+/// The file system of this machine, below one folder.
+#[derive(Debug)]
+pub struct RealDisk {
+    root: PathBuf,
+    #[cfg(target_os = "linux")]
+    file_system: File, // stays open: `syncfs` tells a descriptor only of errors since it was opened
+}
+
+impl RealDisk {
+    /// The file system that holds `root`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// Where it cannot be made or opened.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        let root = root.canonicalize()?;
+        Ok(Self {
+            #[cfg(target_os = "linux")]
+            file_system: File::open(&root)?,
+            root,
+        })
+    }
+}
+
+impl Disk for RealDisk {
+    type Lock = File;
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            // A folder of that name, or a file where a folder should be, is no object either.
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            Err(e) => return Err(e),
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        let mut body = Vec::with_capacity(usize::try_from(metadata.len().min(MAX_OBJECT_SIZE)).unwrap_or(0));
+        file.take(MAX_OBJECT_SIZE + 1).read_to_end(&mut body)?;
+        if body.len() as u64 > MAX_OBJECT_SIZE {
+            Err(io::ErrorKind::FileTooLarge.into())
+        } else {
+            Ok(Some(body))
+        }
+    }
+
+    fn create_folders(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn write(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        File::create(path)?.write_all(body)
+    }
+
+    fn write_durably(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(body)?;
+        file.sync_data()
+    }
+
+    fn overwrite_durably(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        file.write_all(body)?;
+        file.sync_data()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn sync_files(&self, _paths: &[PathBuf]) -> io::Result<()> {
+        // One wait for everything, however many files a round has.
+        rustix::fs::syncfs(&self.file_system).map_err(io::Error::from)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn sync_files(&self, paths: &[PathBuf]) -> io::Result<()> {
+        let mut folders = std::collections::BTreeSet::new();
+        for path in paths {
+            File::open(path)?.sync_all()?;
+            folders.extend(path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root)));
+        }
+        folders.into_iter().try_for_each(|folder| self.sync_folder(folder))
+    }
+
+    fn try_lock(&self, path: &Path, owner: &str) -> io::Result<File> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => return Err(held_by(&mut file)),
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(owner.as_bytes())?;
+        Ok(file)
+    }
+}
+
+/// Says who holds the lock, as far as its holder noted it.
+fn held_by(file: &mut File) -> io::Error {
+    let mut owner = String::new();
+    let read = file.take(200).read_to_string(&mut owner);
+    let owner = if read.is_ok() && !owner.is_empty() { owner } else { "another process".into() };
+    io::Error::new(io::ErrorKind::WouldBlock, format!("held by {owner}"))
+}

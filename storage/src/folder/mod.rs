@@ -1,0 +1,216 @@
+//! A log's store in a folder: atomic, durable, and held by one writer at a time.
+//!
+//! ```text
+//! DIR/public/            what a web server or CDN may serve as it stands
+//!     checkpoint         replaced by a rename
+//!     log.json
+//!     tile/...           written once
+//! DIR/private/           mode 0700
+//!     head/0, 1, lock    the commit register, see [`FolderRegister`]
+//!     new/               files on their way to their names
+//! ```
+
+mod disk;
+mod register;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+pub use disk::{Disk, RealDisk};
+pub use register::{FolderHeld, FolderRegister};
+
+use crate::error::{CreateError, PutError, StorageError};
+use crate::path::ObjectPath;
+use crate::store::{ImmutableObjects, MutableObjects, Object, Store};
+
+/// A log's store in a folder. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Folder<D: Disk = RealDisk> {
+    files: Arc<Files<D>>,
+    head: FolderRegister<D>,
+}
+
+#[derive(Debug)]
+struct Files<D> {
+    disk: Arc<D>,
+    new_names: AtomicU64,
+    /// Held while a mutable object is compared and replaced. Other processes are kept out by the
+    /// lock of the head, which only one writer holds.
+    replacing: Mutex<()>,
+}
+
+impl Folder {
+    /// The store in `root`, which is made where it is missing. `owner` is what a second process is
+    /// told that finds the store held.
+    ///
+    /// # Errors
+    /// Where folders cannot be made.
+    pub fn open(root: &Path, owner: String) -> Result<Self, StorageError> {
+        let disk = RealDisk::open(root).map_err(|e| StorageError::io("open", &root.display(), e))?;
+        make_private(&root.join("private")).map_err(|e| StorageError::io("open", &root.display(), e))?;
+        Self::on(Arc::new(disk), owner)
+    }
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    #[cfg(unix)]
+    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
+}
+
+impl<D: Disk> Folder<D> {
+    /// The store on a disk.
+    ///
+    /// # Errors
+    /// Where folders cannot be made.
+    pub fn on(disk: Arc<D>, owner: String) -> Result<Self, StorageError> {
+        let root = disk.root().to_owned();
+        for folder in ["public", "private/new"] {
+            let made = disk.create_folders(&root.join(folder));
+            made.map_err(|e| StorageError::io("make", &root.join(folder).display(), e))?;
+        }
+        let head = FolderRegister::new(disk.clone(), root.join("private/head"), owner, Duration::ZERO);
+        Ok(Self {
+            files: Arc::new(Files { disk, new_names: AtomicU64::new(0), replacing: Mutex::default() }),
+            head,
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.files.disk.root()
+    }
+}
+
+/// Runs file work where it may block. A panic in it is one of ours: it goes on in the caller.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => std::future::pending().await, // the runtime shuts down; so does the caller
+        },
+    }
+}
+
+impl<D: Disk> Store for Folder<D> {
+    type Head = FolderRegister<D>;
+
+    fn head(&self) -> &FolderRegister<D> {
+        &self.head
+    }
+}
+
+impl<D: Disk> ImmutableObjects for Folder<D> {
+    async fn create(&self, objects: Vec<Object>) -> Result<(), CreateError> {
+        let files = self.files.clone();
+        let create = move || files.create(&objects).map_err(|e| StorageError::io("create", &"tiles", e));
+        Ok(blocking(create).await?)
+    }
+
+    async fn read(&self, path: &ObjectPath) -> Result<Option<Bytes>, StorageError> {
+        let (files, path) = (self.files.clone(), path.clone());
+        blocking(move || files.read(&path)).await
+    }
+}
+
+impl<D: Disk> MutableObjects for Folder<D> {
+    type Version = [u8; 32]; // SHA-256 of the content
+
+    async fn read_version(&self, path: &ObjectPath) -> Result<Option<(Bytes, [u8; 32])>, StorageError> {
+        let body = self.read(path).await?;
+        Ok(body.map(|body| (body.clone(), version(&body))))
+    }
+
+    async fn put(
+        &self,
+        path: &ObjectPath,
+        body: Bytes,
+        expected: Option<[u8; 32]>,
+    ) -> Result<[u8; 32], PutError> {
+        let (files, path) = (self.files.clone(), path.clone());
+        blocking(move || files.put(&path, &body, expected)).await
+    }
+}
+
+fn version(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}
+
+impl<D: Disk> Files<D> {
+    /// Where an object's file stands.
+    fn path(&self, object: &ObjectPath) -> PathBuf {
+        let half = if object.is_private() { "" } else { "public" };
+        self.disk.root().join(half).join(object.as_str())
+    }
+
+    fn read(&self, object: &ObjectPath) -> Result<Option<Bytes>, StorageError> {
+        let body = self.disk.read(&self.path(object)).map_err(|e| StorageError::io("read", object, e))?;
+        Ok(body.map(Bytes::from))
+    }
+
+    /// Every object gets a new file, also where one of that name stands already: it may be torn, or
+    /// may never have reached the disk. The process may end after any line:
+    ///
+    /// | last line done | the objects are...                              |
+    /// |----------------|-------------------------------------------------|
+    /// | write          | not there; a file without a name is left        |
+    /// | rename         | seen; a power cut may lose or tear some         |
+    /// | sync           | durable                                         |
+    fn create(&self, objects: &[Object]) -> io::Result<()> {
+        let paths: Vec<PathBuf> = objects.iter().map(|object| self.path(&object.path)).collect();
+        for (object, path) in objects.iter().zip(&paths) {
+            let new = self.new_path();
+            self.disk.write(&new, &object.body)?;
+            self.rename_making_folders(&new, path)?;
+        }
+        self.disk.sync_files(&paths)
+    }
+
+    fn put(
+        &self,
+        object: &ObjectPath,
+        body: &Bytes,
+        expected: Option<[u8; 32]>,
+    ) -> Result<[u8; 32], PutError> {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.read(object)?.map(|found| version(&found)) != expected {
+            return Err(PutError::Conflict);
+        }
+        let replaced = self.replace(&self.path(object), body);
+        replaced.map_err(|e| StorageError::io("replace", object, e))?;
+        Ok(version(body))
+    }
+
+    fn replace(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        let new = self.new_path();
+        self.disk.write_durably(&new, body)?;
+        self.rename_making_folders(&new, path)?;
+        path.parent().map_or(Ok(()), |folder| self.disk.sync_folder(folder))
+    }
+
+    /// A name that nothing else uses; one that a crash left behind is overwritten in its turn.
+    fn new_path(&self) -> PathBuf {
+        let number = self.new_names.fetch_add(1, Ordering::Relaxed) % 1024;
+        self.disk.root().join("private/new").join(number.to_string())
+    }
+
+    /// Folders are made when one is missing: for one tile in 256 or fewer.
+    fn rename_making_folders(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.disk.rename(from, to) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                to.parent().map_or(Ok(()), |folder| self.disk.create_folders(folder))?;
+                self.disk.rename(from, to)
+            }
+            done => done,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A store that forgets: for tests, and for trying things out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::error::{CreateError, PutError, StorageError, SwapError};
+use crate::path::ObjectPath;
+use crate::store::{ImmutableObjects, Loaded, MutableObjects, Object, Register, Store};
+
+/// A log's store in memory. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    objects: Arc<Mutex<BTreeMap<ObjectPath, Bytes>>>,
+    head: MemoryRegister,
+}
+
+/// A register in memory. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryRegister {
+    state: Arc<Mutex<(u64, Option<Bytes>)>>, // how often it was swapped, and what it holds
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Memory {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every object, by name.
+    #[must_use]
+    pub fn objects(&self) -> BTreeMap<ObjectPath, Bytes> {
+        lock(&self.objects).clone()
+    }
+
+    /// Replaces or removes an object behind everybody's back, as a fault would.
+    pub fn tamper(&self, path: &ObjectPath, body: Option<Bytes>) {
+        let mut objects = lock(&self.objects);
+        match body {
+            Some(body) => objects.insert(path.clone(), body),
+            None => objects.remove(path),
+        };
+    }
+}
+
+impl Store for Memory {
+    type Head = MemoryRegister;
+
+    fn head(&self) -> &MemoryRegister {
+        &self.head
+    }
+}
+
+impl ImmutableObjects for Memory {
+    async fn create(&self, objects: Vec<Object>) -> Result<(), CreateError> {
+        let mut held = lock(&self.objects);
+        for Object { path, body } in objects {
+            if *held.entry(path.clone()).or_insert_with(|| body.clone()) != body {
+                return Err(CreateError::Differs(path));
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&self, path: &ObjectPath) -> Result<Option<Bytes>, StorageError> {
+        Ok(lock(&self.objects).get(path).cloned())
+    }
+}
+
+impl MutableObjects for Memory {
+    type Version = Bytes; // the content itself
+
+    async fn read_version(&self, path: &ObjectPath) -> Result<Option<(Bytes, Bytes)>, StorageError> {
+        Ok(lock(&self.objects).get(path).map(|body| (body.clone(), body.clone())))
+    }
+
+    async fn put(&self, path: &ObjectPath, body: Bytes, expected: Option<Bytes>) -> Result<Bytes, PutError> {
+        let mut objects = lock(&self.objects);
+        if objects.get(path) != expected.as_ref() {
+            return Err(PutError::Conflict);
+        }
+        objects.insert(path.clone(), body.clone());
+        Ok(body)
+    }
+}
+
+impl Register for MemoryRegister {
+    type Held = u64;
+
+    async fn load(&self) -> Result<Loaded<u64>, StorageError> {
+        let (held, value) = lock(&self.state).clone();
+        Ok(Loaded { held, value })
+    }
+
+    async fn swap(&self, held: u64, value: Bytes) -> Result<u64, SwapError> {
+        let mut state = lock(&self.state);
+        if state.0 != held {
+            return Err(SwapError::Conflict);
+        }
+        *state = (held + 1, Some(value));
+        Ok(held + 1)
+    }
+}

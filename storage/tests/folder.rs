@@ -1,0 +1,68 @@
+//! What a folder does beyond the contract.
+
+use std::fs;
+
+use bytes::Bytes;
+use kiln_storage::{Folder, ImmutableObjects, Loaded, Object, Register, StorageErrorKind, Store};
+
+fn open(root: &std::path::Path, owner: &str) -> Folder {
+    Folder::open(root, owner.into()).expect("a folder")
+}
+
+#[tokio::test]
+async fn a_second_writer_is_told_who_holds_the_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let first = open(root.path(), "kiln 0.1.0, process 1 on host");
+    let held = first.head().load().await.unwrap();
+    let second = open(root.path(), "another");
+    let error = second.head().load().await.unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::Held);
+    assert!(error.to_string().contains("held by kiln 0.1.0, process 1 on host"), "{error}");
+    drop(held);
+    second.head().load().await.expect("the first let go");
+}
+
+#[tokio::test]
+async fn public_and_private_stand_apart() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = open(root.path(), "a test");
+    let object = |path: &str| Object { path: path.parse().unwrap(), body: Bytes::from_static(b"x") };
+    folder.create(vec![object("tile/0/x001/234.p/5"), object("private/lease")]).await.unwrap();
+    assert!(root.path().join("public/tile/0/x001/234.p/5").is_file());
+    assert!(root.path().join("private/lease").is_file());
+    assert!(!root.path().join("public/private").exists());
+    let left: Vec<_> = fs::read_dir(root.path().join("private/new")).unwrap().collect();
+    assert!(left.is_empty(), "files on their way are gone");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(root.path().join("private")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_slot_falls_back_to_the_value_before() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = open(root.path(), "a test");
+    let Loaded { held, .. } = folder.head().load().await.unwrap();
+    let held = folder.head().swap(held, Bytes::from_static(b"first")).await.unwrap();
+    drop(folder.head().swap(held, Bytes::from_static(b"second")).await.unwrap());
+    // Sequence 2 stands in slot 0, as after a power cut in the middle of its write.
+    let slot = root.path().join("private/head/0");
+    let torn = fs::read(&slot).unwrap();
+    fs::write(&slot, &torn[..torn.len() - 1]).unwrap();
+    let again = open(root.path(), "a test");
+    let Loaded { value, .. } = again.head().load().await.unwrap();
+    assert_eq!(value, Some(Bytes::from_static(b"first")));
+}
+
+#[tokio::test]
+async fn a_file_that_is_too_long_is_refused_and_not_read() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = open(root.path(), "a test");
+    let file = fs::File::create(root.path().join("public/checkpoint")).unwrap();
+    file.set_len(kiln_storage::MAX_OBJECT_SIZE + 1).unwrap();
+    let error = folder.read(&"checkpoint".parse().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::TooLarge);
+}
