@@ -76,7 +76,6 @@ impl StorageError {
 
 /// Why immutable objects were not all created.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CreateError {
     /// An object of this name exists with other bytes. On a store that never tears a write this is
     /// an alarm: two different logs were written here.
@@ -89,7 +88,6 @@ pub enum CreateError {
 
 /// Why a mutable object was not replaced.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum PutError {
     /// It changed since it was read. Read it again.
     #[error("the object changed since it was read")]
@@ -101,7 +99,6 @@ pub enum PutError {
 
 /// Why nobody knows what a register holds now. Only a new load tells.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SwapError {
     /// Another writer swapped first, or an earlier try of one's own arrived late.
     #[error("the register changed since it was loaded")]

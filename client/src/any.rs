@@ -1,0 +1,47 @@
+//! A log wherever it is.
+
+use bytes::Bytes;
+
+use crate::folder::FolderSource;
+use crate::http::{HttpOptions, HttpSetupError, HttpSource};
+use crate::source::{Source, SourceError};
+
+/// A log wherever it is: what a person may name on a command line.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AnySource {
+    /// Behind a URL.
+    Http(HttpSource),
+    /// In a folder.
+    Folder(FolderSource),
+}
+
+impl AnySource {
+    /// The log at an `http(s)://` URL, or in a folder.
+    ///
+    /// # Errors
+    /// As [`HttpSource::new`]. A folder need not exist: reading says so.
+    pub fn open(log: &str) -> Result<Self, HttpSetupError> {
+        Self::open_with(log, HttpOptions::default())
+    }
+
+    /// The same, with options for the case that it is a URL.
+    ///
+    /// # Errors
+    /// As [`HttpSource::new`].
+    pub fn open_with(log: &str, options: HttpOptions) -> Result<Self, HttpSetupError> {
+        if log.starts_with("http://") || log.starts_with("https://") {
+            return HttpSource::with_options(log, options).map(Self::Http);
+        }
+        Ok(Self::Folder(FolderSource::new(log)))
+    }
+}
+
+impl Source for AnySource {
+    async fn fetch(&self, path: &str, limit: usize) -> Result<Option<Bytes>, SourceError> {
+        match self {
+            Self::Http(source) => source.fetch(path, limit).await,
+            Self::Folder(source) => source.fetch(path, limit).await,
+        }
+    }
+}

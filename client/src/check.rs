@@ -1,0 +1,115 @@
+//! Everything that a checkpoint implies, read and verified: what `kiln fsck` does.
+
+use std::sync::Arc;
+
+use futures_util::future;
+use futures_util::stream::{self, StreamExt};
+use kiln_tiles::{SignedCheckpoint, TreeHead, partial_tiles};
+
+use crate::blame::blame;
+use crate::cache::Cache;
+use crate::client::Client;
+use crate::error::{BadLog, ClientError};
+use crate::fetch;
+use crate::find::Progress;
+use crate::leaves::{Leaves, VerifiedBundle};
+use crate::offload::offload;
+use crate::source::Source;
+use crate::stream::{starts, up_to_error};
+use crate::tree::{Reader, Tree};
+
+/// What [`Client::check_log`] verified.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The checkpoint, all of which is there.
+    pub checkpoint: SignedCheckpoint,
+    /// How many bundles were read.
+    pub bundles: u64,
+    /// How many hash tiles, on all levels, were read.
+    pub tiles: u64,
+    /// How many bytes the entries have together.
+    pub entry_bytes: u64,
+}
+
+impl<S: Source + 'static> Client<S> {
+    /// Reads and verifies everything that the log's current checkpoint implies: each tile on each
+    /// level, full and partial, and each bundle. Caches are left aside: what is verified is what
+    /// the source serves now. The checkpoint is compared with the newest one known, as by
+    /// [`update`](Self::update). `progress` is called after each bundle.
+    ///
+    /// Memory is bounded by [`parallelism`](crate::ClientBuilder::parallelism) bundles. A partial
+    /// tile or bundle that is gone is no fault where the full one is there.
+    ///
+    /// # Errors
+    /// [`ClientError::BadLog`] with the path of the first object that is missing, truncated, too
+    /// long or different; a checkpoint that is gone is one. Other errors say nothing about the log.
+    pub async fn check_log(&self, mut progress: impl FnMut(Progress)) -> Result<Checked, ClientError> {
+        let shared = &*self.shared;
+        let checkpoint = match fetch::checkpoint(&*shared.reader.source, &shared.log).await {
+            Err(ClientError::NoCheckpoint) => Err(missing(fetch::CHECKPOINT)),
+            read => read,
+        }?;
+        let head = checkpoint.head();
+        let tree = Arc::new(open(&shared.reader, head).await?);
+        self.update().await?;
+        let tiles = tiles_of(head.size);
+        let mut checked = Checked { checkpoint, bundles: 0, tiles, entry_bytes: 0 };
+        let mut walk = Box::pin(walk(tree));
+        while let Some(bundle) = walk.next().await {
+            let bundle = bundle?;
+            checked.bundles += 1;
+            checked.entry_bytes += bundle.entry_bytes();
+            progress(Progress { done: bundle.end(), total: head.size });
+        }
+        Ok(checked)
+    }
+}
+
+fn missing(path: &str) -> ClientError {
+    BadLog::Missing { path: path.to_owned() }.into()
+}
+
+/// The tree as the source serves it, not as a cache remembers it.
+async fn open<S: Source>(reader: &Reader<S>, head: TreeHead) -> Result<Tree<S>, ClientError> {
+    let uncached = Reader { cache: Arc::new(Cache::default()), ..reader.clone() };
+    match Tree::open(uncached, head).await {
+        Err(ClientError::BadLog(BadLog::Edge(error))) => Err(blame(&*reader.source, head, error).await),
+        opened => opened,
+    }
+}
+
+/// How many tiles a tree of `size` leaves has, on all levels.
+fn tiles_of(size: u64) -> u64 {
+    let full = |level: u32| size.checked_shr(8 * level).unwrap_or(0);
+    let full: u64 = (1..=7).map(full).sum();
+    full + partial_tiles(size).count() as u64
+}
+
+/// Each bundle with its tile, in order. The full tiles above come in on the way: each is needed to
+/// verify the first bundle below it.
+fn walk<S: Source + 'static>(
+    tree: Arc<Tree<S>>,
+) -> impl futures_util::Stream<Item = Result<VerifiedBundle, ClientError>> + Send {
+    let parallelism = tree.reader().parallelism;
+    let (planner, reader) = (Arc::clone(&tree), Arc::clone(&tree));
+    let planned = stream::iter(starts(0..tree.head().size)).then(move |start| {
+        let tree = Arc::clone(&planner);
+        async move { tree.leaves(start).await }
+    });
+    let read = planned.map(move |leaves| {
+        let tree = Arc::clone(&reader);
+        async move { check(&tree, leaves?).await }
+    });
+    up_to_error(read.buffered(parallelism))
+}
+
+async fn check<S: Source>(tree: &Tree<S>, leaves: Leaves) -> Result<VerifiedBundle, ClientError> {
+    if !leaves.tile().is_full() {
+        return tree.bundle(leaves).await; // the tile is in the right edge, which was read
+    }
+    let source = &*tree.reader().source;
+    let (tile, bundle) = (fetch::found(source, leaves.tile()), fetch::found(source, leaves.bundle()));
+    let (tile, bundle) = future::try_join(tile, bundle).await?;
+    offload(move || leaves.verify_both(&tile, bundle)).await
+}

@@ -1,0 +1,282 @@
+//! HTTP requests with bounds: time, bytes, retries. Used for reading and submitting alike.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use super::retry;
+use super::url::{LogUrl, UrlError};
+
+/// How requests are made. Each option has a default.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct HttpOptions {
+    timeout: Duration,
+    retries: u32,
+    user_agent: String,
+}
+
+/// Why there is no HTTP client for a URL.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpSetupError {
+    /// The URL.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// No root certificates were found on this machine, so no server can be trusted with https.
+    #[error("no root certificates to check https servers by: {0}")]
+    Roots(#[source] std::io::Error),
+    /// The user agent cannot stand in a header.
+    #[error("a user agent is printable ASCII")]
+    UserAgent,
+}
+
+/// Why an HTTP request had no usable answer, after all retries.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The whole answer did not come in time.
+    #[error("no complete answer within {0:?}")]
+    Timeout(Duration),
+    /// No connection, or one that broke.
+    #[error("no connection: {}", innermost(.0))]
+    Connection(#[from] hyper_util::client::legacy::Error),
+    /// The answer broke off, or was no HTTP.
+    #[error("the answer broke off: {0}")]
+    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The answer is longer than it may be.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLong {
+        /// The most bytes.
+        limit: usize,
+    },
+    /// The server answered with an error.
+    #[error("the server answered {status}{}{sentence}", if sentence.is_empty() { "" } else { ": " })]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// What the server says about it, shortened and without control characters.
+        sentence: String,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The resource stands elsewhere. Redirects are not followed: a log stands where its URL says,
+    /// and one that moved should be looked at by a person.
+    #[error("the server redirects to {location:?}: use that URL if it is the log's")]
+    Redirect {
+        /// The HTTP status.
+        status: u16,
+        /// Where to.
+        location: String,
+    },
+    /// The answer is compressed, though no compression was asked for.
+    #[error("the answer is encoded as {0:?}, which was not asked for")]
+    Encoding(String),
+    /// The path cannot stand in a URL.
+    #[error("the path cannot stand in a URL")]
+    Path,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        let user_agent = concat!("kiln-client/", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { timeout: Duration::from_secs(30), retries: 4, user_agent }
+    }
+}
+
+impl HttpOptions {
+    /// How long one request may take, its whole answer included; 30 seconds unless said.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How often a request is tried again after the first time, when the connection fails, time runs
+    /// out, or the server says 408, 429 or 5xx; 4 times unless said. Pauses double from 0.2 s to
+    /// 10 s, half of them random; a server's `Retry-After` in seconds, up to 60, is waited for.
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// The program that asks, put before `kiln-client/<version>` in the `User-Agent`.
+    pub fn user_agent(mut self, program: &str) -> Self {
+        self.user_agent = format!("{program} {}", Self::default().user_agent);
+        self
+    }
+}
+
+impl HttpError {
+    /// Whether the same request may succeed later, without anybody changing anything.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Timeout(_) | Self::Connection(_) | Self::Body(_) => true,
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
+            Self::TooLong { .. } | Self::Redirect { .. } | Self::Encoding(_) | Self::Path => false,
+        }
+    }
+
+    const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// The error that says something: that of the system, at the end of the chain.
+fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost
+}
+
+/// An HTTP client for one log, with a pool of connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Transport {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    url: LogUrl,
+    options: HttpOptions,
+    user_agent: HeaderValue,
+}
+
+impl Transport {
+    pub(crate) fn new(url: &str, options: HttpOptions) -> Result<Self, HttpSetupError> {
+        let url = LogUrl::parse(url)?;
+        let user_agent = options.user_agent.parse().map_err(|_| HttpSetupError::UserAgent)?;
+        let connector = connector(&url)?;
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { client, url, options, user_agent })
+    }
+
+    pub(crate) const fn url(&self) -> &LogUrl {
+        &self.url
+    }
+
+    /// Sends a request below the log's URL, again where that makes sense, and returns the body of a
+    /// 200.
+    pub(crate) async fn send(&self, ask: &Ask<'_>) -> Result<Bytes, HttpError> {
+        let mut retry = 0;
+        loop {
+            let error = match self.attempt(ask).await {
+                Err(error) if error.is_retryable() && retry < self.options.retries => error,
+                outcome => return outcome,
+            };
+            let Some(pause) = retry::pause(retry, error.retry_after()) else { return Err(error) };
+            tokio::time::sleep(pause).await;
+            retry += 1;
+        }
+    }
+
+    async fn attempt(&self, ask: &Ask<'_>) -> Result<Bytes, HttpError> {
+        let mut request = Request::new(Full::new(ask.body.clone().unwrap_or_default()));
+        *request.uri_mut() = self.url.join(ask.path).ok_or(HttpError::Path)?;
+        if ask.body.is_some() {
+            *request.method_mut() = hyper::Method::POST;
+        }
+        request.headers_mut().clone_from(&ask.headers);
+        request.headers_mut().insert(header::USER_AGENT, self.user_agent.clone());
+        let answer = async { read(self.client.request(request).await?, ask.limit).await };
+        let late = |_| HttpError::Timeout(self.options.timeout);
+        tokio::time::timeout(self.options.timeout, answer).await.map_err(late)?
+    }
+}
+
+/// A request below a log's URL.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) headers: HeaderMap,
+    /// What is posted; without it the request is a GET.
+    pub(crate) body: Option<Bytes>,
+    /// The most bytes that the answer may have.
+    pub(crate) limit: usize,
+}
+
+fn connector(url: &LogUrl) -> Result<HttpsConnector<HttpConnector>, HttpSetupError> {
+    let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| HttpSetupError::Roots(std::io::Error::other(error)))?;
+    // A machine without root certificates can still read a log over plain http.
+    let config = if url.is_https() {
+        config.with_native_roots().map_err(HttpSetupError::Roots)?
+    } else {
+        config.with_root_certificates(rustls::RootCertStore::empty())
+    };
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let builder = HttpsConnectorBuilder::new().with_tls_config(config.with_no_client_auth());
+    Ok(builder.https_or_http().enable_all_versions().wrap_connector(http))
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The body of a 200; everything else is an error.
+async fn read(response: Response<Incoming>, limit: usize) -> Result<Bytes, HttpError> {
+    let status = response.status();
+    if status.is_redirection() {
+        let location = header_text(&response, header::LOCATION);
+        return Err(HttpError::Redirect { status: status.as_u16(), location });
+    }
+    if status != StatusCode::OK {
+        return Err(refusal(response).await);
+    }
+    let encoding = header_text(&response, header::CONTENT_ENCODING);
+    if !matches!(encoding.as_str(), "" | "identity") {
+        return Err(HttpError::Encoding(encoding));
+    }
+    collect(response.into_body(), limit).await
+}
+
+async fn collect(body: Incoming, limit: usize) -> Result<Bytes, HttpError> {
+    // What the length says already need not be read.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(HttpError::TooLong { limit });
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(HttpError::TooLong { limit }),
+        Err(error) => Err(HttpError::Body(error)),
+    }
+}
+
+/// The longest sentence of a server that is kept, in bytes.
+const MAX_SENTENCE: usize = 300;
+
+async fn refusal(response: Response<Incoming>) -> HttpError {
+    let status = response.status().as_u16();
+    let seconds = header_text(&response, header::RETRY_AFTER).trim().parse().ok();
+    let retry_after = seconds.map(Duration::from_secs);
+    let sentence = sentence(response.into_body()).await;
+    HttpError::Status { status, sentence, retry_after }
+}
+
+/// The first line of an answer, fit to be shown.
+async fn sentence(mut body: Incoming) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < MAX_SENTENCE {
+        let Some(Ok(frame)) = body.frame().await else { break };
+        bytes.extend(frame.into_data().unwrap_or_default());
+    }
+    bytes.truncate(MAX_SENTENCE);
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect()
+}
+
+fn header_text(response: &Response<Incoming>, name: header::HeaderName) -> String {
+    let value = response.headers().get(name);
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,199 @@
+//! One tree of a log, read through a source: every hash that comes out was verified against the
+//! tree's root.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use kiln_tiles::{
+    BundleCoord, Hash, HashTile, Node, Proof, Subtree, TileCoord, TileError, TreeHead, VerifiedTiles, partial_tiles,
+};
+
+use crate::cache::Cache;
+use crate::error::{BadLog, ClientError, Fault};
+use crate::fetch;
+use crate::leaves::{Leaves, VerifiedBundle};
+use crate::offload::offload;
+use crate::source::Source;
+
+/// What reads: a source, the caches before it, and how many requests may run at once.
+#[derive(Debug)]
+pub(crate) struct Reader<S> {
+    pub(crate) source: Arc<S>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) parallelism: usize,
+    /// How many full tiles a tree holds verified.
+    pub(crate) most_tiles: usize,
+}
+
+impl<S> Clone for Reader<S> {
+    fn clone(&self) -> Self {
+        let (source, cache) = (Arc::clone(&self.source), Arc::clone(&self.cache));
+        Self { source, cache, parallelism: self.parallelism, most_tiles: self.most_tiles }
+    }
+}
+
+/// One tree of a log. Its full tiles come from memory, disk and source, in this order, and all of
+/// them go through [`VerifiedTiles`].
+#[derive(Debug)]
+pub(crate) struct Tree<S> {
+    reader: Reader<S>,
+    head: TreeHead,
+    verified: Mutex<Verified>,
+}
+
+#[derive(Debug)]
+struct Verified {
+    tiles: VerifiedTiles,
+    full: usize, // how many full tiles there are
+}
+
+/// A full tile before it is verified.
+struct Candidate {
+    tile: HashTile,
+    is_cached: bool,
+}
+
+impl<S: Source> Tree<S> {
+    /// Reads the right edge of the tree and verifies it against the root.
+    pub(crate) async fn open(reader: Reader<S>, head: TreeHead) -> Result<Self, ClientError> {
+        let source = &*reader.source;
+        let tiles = stream::iter(partial_tiles(head.size)).map(|coord| fetch::tile(source, coord));
+        let edge = tiles.buffered(reader.parallelism).try_collect().await?;
+        let tiles = VerifiedTiles::open(head, edge).map_err(BadLog::Edge)?;
+        Ok(Self { reader, head, verified: Mutex::new(Verified { tiles, full: 0 }) })
+    }
+
+    pub(crate) const fn head(&self) -> TreeHead {
+        self.head
+    }
+
+    pub(crate) const fn reader(&self) -> &Reader<S> {
+        &self.reader
+    }
+
+    fn verified(&self) -> MutexGuard<'_, Verified> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings in the tiles that these nodes need, and reads from them.
+    pub(crate) async fn with_nodes<T>(
+        &self,
+        nodes: &[Node],
+        read: impl Fn(&VerifiedTiles) -> T,
+    ) -> Result<T, ClientError> {
+        let mut may_use_cache = true;
+        loop {
+            let missing = self.verified().tiles.missing(nodes.iter().copied());
+            let candidates = self.candidates(missing, may_use_cache).await?;
+            match self.admit(&candidates, nodes, &read) {
+                Ok(Some(answer)) => {
+                    self.keep(candidates).await;
+                    return Ok(answer);
+                }
+                Ok(None) => {} // another task made room in between
+                Err(wrong) if !wrong.is_cached => return Err(damaged(wrong.tile.coord())),
+                Err(wrong) => {
+                    self.reader.cache.forget(wrong.tile.coord()).await;
+                    may_use_cache = false;
+                }
+            }
+        }
+    }
+
+    async fn candidates(&self, coords: Vec<TileCoord>, cached: bool) -> Result<Vec<Candidate>, ClientError> {
+        let tiles = stream::iter(coords).map(|coord| self.candidate(coord, cached));
+        tiles.buffered(self.reader.parallelism).try_collect().await
+    }
+
+    /// A tile, from the nearest place that has it.
+    async fn candidate(&self, coord: TileCoord, may_use_cache: bool) -> Result<Candidate, ClientError> {
+        let cached = if may_use_cache { self.reader.cache.get(coord).await } else { None };
+        if let Some(tile) = cached {
+            return Ok(Candidate { tile, is_cached: true });
+        }
+        Ok(Candidate { tile: fetch::tile(&*self.reader.source, coord).await?, is_cached: false })
+    }
+
+    /// Lets tiles in, and reads when all `nodes` are there; the error is the tile that is wrong.
+    fn admit<'a, T>(
+        &self,
+        candidates: &'a [Candidate],
+        nodes: &[Node],
+        read: &impl Fn(&VerifiedTiles) -> T,
+    ) -> Result<Option<T>, &'a Candidate> {
+        let mut verified = self.verified();
+        verified.make_room(self.reader.most_tiles);
+        for candidate in candidates {
+            match verified.tiles.insert(candidate.tile.clone()) {
+                Ok(()) => verified.full += 1,
+                Err(TileError::Orphan(_)) => return Ok(None),
+                Err(_) => return Err(candidate),
+            }
+        }
+        let complete = verified.tiles.missing(nodes.iter().copied()).is_empty();
+        Ok(complete.then(|| read(&verified.tiles)))
+    }
+
+    async fn keep(&self, candidates: Vec<Candidate>) {
+        let fetched = candidates.into_iter().filter(|candidate| !candidate.is_cached);
+        let tiles: Vec<HashTile> = fetched.map(|candidate| candidate.tile).collect();
+        if !tiles.is_empty() {
+            self.reader.cache.keep(tiles).await;
+        }
+    }
+
+    /// The root hash that the tree had at an earlier size.
+    pub(crate) async fn root_at(&self, size: u64) -> Result<Option<Hash>, ClientError> {
+        let nodes: Vec<Node> = Subtree::whole(size).into_iter().flat_map(Subtree::nodes).collect();
+        self.with_nodes(&nodes, |tiles| tiles.root_at(size)).await
+    }
+
+    /// The proof that a subtree is part of the tree; `None` where it lies outside.
+    pub(crate) async fn prove(&self, subtree: Subtree) -> Result<Option<Proof>, ClientError> {
+        let size = self.head.size;
+        let Some(parts) = Proof::parts(subtree, size) else { return Ok(None) };
+        let nodes: Vec<Node> = parts.into_iter().flat_map(Subtree::nodes).collect();
+        self.with_nodes(&nodes, |tiles| Proof::make(subtree, size, |node| tiles.node(node))).await
+    }
+
+    /// What the tree says about the bundle that holds the entry `index`.
+    pub(crate) async fn leaves(&self, index: u64) -> Result<Leaves, ClientError> {
+        let beyond = || ClientError::Beyond { wanted: index, size: self.head.size };
+        let bundle = BundleCoord::holding(index, self.head.size).ok_or_else(beyond)?;
+        let tile = bundle.leaf_tile();
+        if let Some(tile) = self.verified().tiles.tile(tile) {
+            return Ok(Leaves::with_tile(bundle, tile.clone()));
+        }
+        let parent = tile.parent_node().ok_or_else(beyond)?;
+        let root = self.with_nodes(&[parent], |tiles| tiles.node(parent)).await?;
+        Ok(Leaves::with_root(bundle, root.ok_or_else(beyond)?))
+    }
+
+    /// Reads and verifies the bundle of these leaves.
+    pub(crate) async fn bundle(&self, leaves: Leaves) -> Result<VerifiedBundle, ClientError> {
+        let found = fetch::found(&*self.reader.source, leaves.bundle()).await?;
+        offload(move || leaves.verify_bundle(found)).await
+    }
+}
+
+impl Verified {
+    /// Forgets leaf tiles, then all, where there are too many. What is needed again comes from the
+    /// cache, and is verified again.
+    fn make_room(&mut self, most: usize) {
+        for lowest in [1, TileCoord::MAX_LEVEL + 1] {
+            if self.full > most {
+                self.full = 0;
+                let kept = &mut self.full;
+                self.tiles.retain(|tile| {
+                    let keep = tile.level() >= lowest;
+                    *kept += usize::from(keep);
+                    keep
+                });
+            }
+        }
+    }
+}
+
+fn damaged(coord: TileCoord) -> ClientError {
+    ClientError::damaged(coord.to_string(), Fault::Hash)
+}

@@ -1,0 +1,4 @@
+//! The path of an entry bundle: `tile/entries/<N>[.p/<W>]`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kiln_fuzz::reads_what_it_prints::<kiln_tiles::BundleCoord>(bytes));

@@ -1,0 +1,70 @@
+//! The door that all of Kiln's servers share: listener, limits, time-outs, conditional requests,
+//! plain replies, health and metrics.
+//!
+//! A server implements [`Handler`] and calls [`serve`]. Everything a stranger can do to a server
+//! before its handler runs is bounded by [`Limits`], and the request body by [`read_body`], so memory is
+//! what the flags say and not what connects (design.md, promise 7).
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use kiln_http::{Handler, Incoming, Limits, Request, Response, StatusCode, reply, serve};
+//!
+//! struct Hello;
+//!
+//! impl Handler for Hello {
+//!     async fn handle(&self, _request: Request<Incoming>) -> Response {
+//!         reply::text(StatusCode::OK, "hello\n")
+//!     }
+//! }
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! serve(listener, Limits::default(), Arc::new(Hello), std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! HTTP is that of [RFC 9110] and [RFC 9112].
+//!
+//! [RFC 9110]: https://www.rfc-editor.org/rfc/rfc9110
+//! [RFC 9112]: https://www.rfc-editor.org/rfc/rfc9112
+
+mod admin;
+mod body;
+pub mod cors;
+mod etag;
+mod head_lines;
+mod limits;
+mod range;
+pub mod reply;
+mod resource;
+mod serve;
+mod socket;
+
+pub use admin::{AdminHandler, NotReady, Probe, health};
+pub use body::{BodyError, read_body};
+pub use bytes::Bytes;
+pub use etag::{EntityTag, InvalidEntityTag, etag_of};
+pub use http_body_util::Full;
+pub use hyper::body::Incoming;
+pub use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
+pub use limits::Limits;
+pub use resource::{StaticResource, respond};
+pub use serve::serve;
+
+/// What a [`Handler`] answers: the whole body at once.
+///
+/// Tiles, bundles, proofs and checkpoints are small and mostly shared, so a body is one reference-counted
+/// slice and never a stream.
+pub type Response = hyper::Response<Full<Bytes>>;
+
+/// Answers requests: the server behind the door.
+///
+/// It is called on the connection's task, one request of a connection at a time. The future is dropped
+/// when the connection breaks while an answer is written or when the grace time of a shutdown ends, so work
+/// that must not stop halfway belongs in a task of its own. It is *not* dropped when the client
+/// merely stops sending: half of a closed connection can still take an answer.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request. Errors are answers too: nothing but a response leaves here.
+    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
+}

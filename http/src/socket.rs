@@ -1,0 +1,124 @@
+//! A connection's bytes, with the three bounds that hyper does not set.
+//!
+//! 1. A client that takes nothing of its answer is cut off after a while.
+//! 2. A bare LF in a request head is an error; see [`HeadLines`].
+//! 3. A close waits a moment for the client, so that the last answer arrives.
+
+use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+use tracing::debug;
+
+use crate::head_lines::HeadLines;
+
+/// How long a close waits for the client to be done sending.
+///
+/// A socket closed with unread input is reset, and a reset makes the client's kernel throw away
+/// answers it has not read yet. So a 413 to a body we did not read would be lost: [RFC 9112, 9.6].
+///
+/// [RFC 9112, 9.6]: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A TCP stream within bounds.
+pub(crate) struct Socket<'a> {
+    stream: TcpStream,
+    /// Whether a handler runs. While it does, what is read is a body; before and after, a request head.
+    answering: &'a AtomicBool,
+    lines: HeadLines,
+    write_timeout: Duration,
+    /// Since when the client takes nothing. Boxed: most connections never make one.
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Since when our half is closed.
+    lingering: Option<Pin<Box<Sleep>>>,
+}
+
+impl<'a> Socket<'a> {
+    pub(crate) fn new(stream: TcpStream, answering: &'a AtomicBool, write_timeout: Duration) -> Self {
+        // An answer leaves in one write; waiting for more of it would only delay it.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "TCP_NODELAY");
+        }
+        let lines = HeadLines::default();
+        Self { stream, answering, lines, write_timeout, stalled: None, lingering: None }
+    }
+
+    fn check(&mut self, new: &[u8]) -> Result<()> {
+        if self.answering.load(Ordering::Relaxed) {
+            self.lines.skip(new);
+            return Ok(());
+        }
+        self.lines.check(new).map_err(|error| Error::new(ErrorKind::InvalidData, error))
+    }
+
+    /// Passes on what a write came to, and counts the time in which nothing moves.
+    fn within_time<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client takes no bytes")))
+    }
+
+    /// Reads and forgets until the client closes its half.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl AsyncRead for Socket<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        Poll::Ready(self.check(&buf.filled()[before..]))
+    }
+}
+
+impl AsyncWrite for Socket<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.within_time(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.within_time(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.lingering.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.lingering = Some(Box::pin(sleep(LINGER)));
+        }
+        if self.poll_drain(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        self.lingering.as_mut().map_or(Poll::Ready(()), |until| until.as_mut().poll(cx)).map(Ok)
+    }
+}

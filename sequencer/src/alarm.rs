@@ -1,0 +1,51 @@
+//! Alarms: what must never be, and after which a log neither signs nor accepts.
+
+use kiln_storage::ObjectPath;
+use kiln_tiles::TreeHead;
+
+/// Who remembers another tree.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Voice {
+    /// The guard, outside of the store.
+    Guard,
+    /// The checkpoint that was published.
+    Checkpoint,
+}
+
+impl std::fmt::Display for Voice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Guard => "the guard",
+            Self::Checkpoint => "the published checkpoint",
+        })
+    }
+}
+
+/// The log is not what it was. A log with an alarm goes on serving reads, and does nothing else.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Alarm {
+    /// The tree in the store does not extend a tree that was committed or published.
+    #[error(
+        "{voice} knows tree size {} with root {}, which the store's tree of size {} with root {} does not extend: \
+         the store went back in time, or is a fork. Bring back what was lost (a mirror or a backup at size {} or above); nothing is signed until then",
+        theirs.size, theirs.root, ours.size, ours.root, theirs.size
+    )]
+    Fork {
+        /// Who knows otherwise.
+        voice: Voice,
+        /// The tree it knows.
+        theirs: TreeHead,
+        /// The tree in the store.
+        ours: TreeHead,
+    },
+    /// An immutable object exists with other bytes.
+    #[error("{0} exists in the store with other bytes: two different logs were written here")]
+    Differs(ObjectPath),
+    /// The published checkpoint is not this log's, or was damaged.
+    #[error(
+        "the checkpoint in the store does not verify ({0}): it was damaged, or is another log's. Put the right one back, or remove it and it is signed anew from the head"
+    )]
+    Checkpoint(kiln_tiles::OpenCheckpointError),
+}

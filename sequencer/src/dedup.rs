@@ -1,0 +1,214 @@
+//! The dedup index: which leaf hash has which index. Exact, synchronous, and no state of its own:
+//! it can be deleted at any time and is built anew from the log's tiles.
+//!
+//! It is written after a commit, never before, together with the tree that it then covers. What
+//! it lacks is caught up before a log takes its first entry.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use kiln_tiles::{Hash, TreeHead};
+
+/// The key of the tree that the index covers; no leaf hash is that short.
+const COVERED: &[u8] = b"covered";
+
+/// Which leaf hash has which index.
+#[derive(Clone, Debug)]
+pub struct Dedup(Index);
+
+#[derive(Clone, Debug)]
+enum Index {
+    Off,
+    Memory(Arc<Mutex<Memory>>),
+    Disk(Disk),
+}
+
+#[derive(Debug)]
+struct Memory {
+    indices: HashMap<Hash, u64>,
+    covered: TreeHead,
+}
+
+#[derive(Clone)]
+struct Disk {
+    database: Database,
+    indices: Keyspace,
+}
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Disk")
+    }
+}
+
+/// The index could not be read or written. The log can be loaded again.
+#[derive(Debug, thiserror::Error)]
+#[error("the dedup index: {0}")]
+pub struct DedupError(#[from] fjall::Error);
+
+impl Dedup {
+    /// No index: equal entries are logged as often as they are sent.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self(Index::Off)
+    }
+
+    /// An index that is built anew at each start and grows with the log: for tests and small logs.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        let memory = Memory { indices: HashMap::new(), covered: TreeHead::empty() };
+        Self(Index::Memory(Arc::new(Mutex::new(memory))))
+    }
+
+    /// The index in a folder of its own. One that cannot be opened, as after a power cut, is
+    /// thrown away: it is built anew from the log.
+    ///
+    /// # Errors
+    /// Where no index can be made there.
+    pub fn open(folder: &Path) -> Result<Self, DedupError> {
+        let opened = Disk::open(folder).or_else(|error| {
+            tracing::warn!(%error, "the dedup index cannot be opened; it is built anew");
+            std::fs::remove_dir_all(folder).map_err(fjall::Error::Io)?;
+            Disk::open(folder)
+        });
+        Ok(Self(Index::Disk(opened?)))
+    }
+
+    pub(crate) const fn is_on(&self) -> bool {
+        !matches!(self.0, Index::Off)
+    }
+
+    /// The tree whose leaves are all in the index.
+    pub(crate) fn covered(&self) -> Result<TreeHead, DedupError> {
+        match &self.0 {
+            Index::Off => Ok(TreeHead::empty()),
+            Index::Memory(memory) => Ok(lock(memory).covered),
+            Index::Disk(disk) => disk.covered(),
+        }
+    }
+
+    /// The index of each leaf hash, where it has one. May block on a disk.
+    pub(crate) fn look_up(&self, leaves: &[Hash]) -> Result<Vec<Option<u64>>, DedupError> {
+        match &self.0 {
+            Index::Off => Ok(vec![None; leaves.len()]),
+            Index::Memory(memory) => {
+                let memory = lock(memory);
+                Ok(leaves.iter().map(|leaf| memory.indices.get(leaf).copied()).collect())
+            }
+            Index::Disk(disk) => leaves.iter().map(|leaf| disk.look_up(*leaf)).collect(),
+        }
+    }
+
+    /// Adds the leaves that come after those covered, which makes it cover `covered`. A leaf hash
+    /// that is known keeps its first index. May block on a disk.
+    pub(crate) fn insert(&self, leaves: &[Hash], covered: TreeHead) -> Result<(), DedupError> {
+        let first = covered.size - leaves.len() as u64;
+        match &self.0 {
+            Index::Off => Ok(()),
+            Index::Memory(memory) => {
+                let mut memory = lock(memory);
+                for (leaf, index) in leaves.iter().zip(first..) {
+                    memory.indices.entry(*leaf).or_insert(index);
+                }
+                memory.covered = covered;
+                Ok(())
+            }
+            Index::Disk(disk) => disk.insert(leaves, first, covered),
+        }
+    }
+
+    /// Throws everything away.
+    pub(crate) fn clear(&self) -> Result<(), DedupError> {
+        match &self.0 {
+            Index::Off => Ok(()),
+            Index::Memory(memory) => {
+                *lock(memory) = Memory { indices: HashMap::new(), covered: TreeHead::empty() };
+                Ok(())
+            }
+            Index::Disk(disk) => Ok(disk.indices.clear()?),
+        }
+    }
+}
+
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Disk {
+    fn open(folder: &Path) -> fjall::Result<Self> {
+        let database = Database::builder(folder).open()?;
+        let indices = database.keyspace("indices", KeyspaceCreateOptions::default)?;
+        Ok(Self { database, indices })
+    }
+
+    fn covered(&self) -> Result<TreeHead, DedupError> {
+        let value = self.indices.get(COVERED)?;
+        // What cannot be read covers nothing: it is built anew.
+        let head = value.and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+        Ok(head.unwrap_or_else(TreeHead::empty))
+    }
+
+    fn look_up(&self, leaf: Hash) -> Result<Option<u64>, DedupError> {
+        let value = self.indices.get(leaf.as_bytes())?;
+        Ok(value.and_then(|value| Some(u64::from_be_bytes(value.as_ref().try_into().ok()?))))
+    }
+
+    fn insert(&self, leaves: &[Hash], first: u64, covered: TreeHead) -> Result<(), DedupError> {
+        let mut batch = self.database.batch();
+        let mut fresh = std::collections::HashSet::new();
+        for (leaf, index) in leaves.iter().zip(first..) {
+            if fresh.insert(*leaf) && self.look_up(*leaf)?.is_none() {
+                batch.insert(&self.indices, leaf.as_bytes(), index.to_be_bytes());
+            }
+        }
+        batch.insert(&self.indices, COVERED, covered.to_string());
+        Ok(batch.commit()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(n: u8) -> Hash {
+        Hash::leaf(&[n])
+    }
+
+    fn head(size: u64) -> TreeHead {
+        TreeHead { size, root: leaf(0) }
+    }
+
+    fn check(dedup: &Dedup) {
+        assert_eq!(dedup.covered().unwrap(), TreeHead::empty());
+        dedup.insert(&[leaf(1), leaf(2), leaf(1)], head(3)).unwrap();
+        dedup.insert(&[leaf(2), leaf(3)], head(5)).unwrap();
+        assert_eq!(dedup.covered().unwrap(), head(5));
+        let found = dedup.look_up(&[leaf(1), leaf(2), leaf(3), leaf(4)]).unwrap();
+        assert_eq!(found, [Some(0), Some(1), Some(4), None], "the first index is kept");
+    }
+
+    #[test]
+    fn both_kinds_keep_the_first_index_and_can_be_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        for dedup in [Dedup::in_memory(), Dedup::open(folder.path()).unwrap()] {
+            check(&dedup);
+            dedup.clear().unwrap();
+            assert_eq!(dedup.look_up(&[leaf(1)]).unwrap(), [None]);
+            check(&dedup);
+        }
+    }
+
+    #[test]
+    fn an_index_on_disk_survives_a_restart_and_a_damaged_one_is_thrown_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dedup");
+        check(&Dedup::open(&path).unwrap());
+        assert_eq!(Dedup::open(&path).unwrap().covered().unwrap(), head(5));
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("version"), b"nonsense").unwrap();
+        assert_eq!(Dedup::open(&path).unwrap().covered().unwrap(), TreeHead::empty());
+    }
+}

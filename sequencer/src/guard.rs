@@ -1,0 +1,150 @@
+//! The guard: the highest committed tree, kept outside of the log's store, so that a store that
+//! went back in time is noticed.
+//!
+//! It is raised after a commit is durable, and before any answer or signature. It holds:
+//!
+//! ```text
+//! kiln-guard/v1
+//! <SHA-256 of the log's vkey, hex>
+//! <tree size> : <root hash, hex>
+//! <the writer's id, hex>
+//! ```
+
+use bytes::Bytes;
+use kiln_storage::{Loaded, Register, StorageError, Store, SwapError};
+use kiln_tiles::{Hash, TreeHead};
+
+use crate::alarm::{Alarm, Voice};
+use crate::log::Lineage;
+use crate::read::ReadError;
+
+const HEADER: &str = "kiln-guard/v1";
+
+/// How often a swap that others won is tried again within one round.
+const TRIES: usize = 5;
+
+/// The guard of a log, in a register outside of its store.
+#[derive(Debug)]
+pub struct Guard<G> {
+    register: G,
+}
+
+/// Why the guard could not be raised.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuardError {
+    /// Another writer has committed more. Load again.
+    #[error("another writer of this log is further: the guard stands at tree size {}", .0.size)]
+    Ahead(TreeHead),
+    /// The guard is gone, though this log is running.
+    #[error("the guard is gone: somebody removed it while the log was running")]
+    Gone,
+    /// Nothing but an alarm may follow.
+    #[error(transparent)]
+    Alarm(#[from] Alarm),
+    /// What stands in the guard is not a guard of this log.
+    #[error("the guard is damaged, or is another log's")]
+    Malformed,
+    /// The guard's store did not answer. Try again.
+    #[error("the guard: {0}")]
+    Storage(#[from] StorageError),
+    /// The log's own tiles could not be read back.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl<G: Register> Guard<G> {
+    pub(crate) const fn new(register: G) -> Self {
+        Self { register }
+    }
+
+    /// The highest committed tree; `None` where there is no guard.
+    pub(crate) async fn read(&self, log: Hash) -> Result<Option<TreeHead>, GuardError> {
+        let Loaded { value, .. } = self.register.load().await?;
+        value.map(|value| parse(&value, log).ok_or(GuardError::Malformed)).transpose()
+    }
+
+    /// Sets a guard up where none is, at a tree that a person vouches for.
+    pub(crate) async fn establish(
+        &self,
+        log: Hash,
+        writer: [u8; 16],
+        tree: TreeHead,
+    ) -> Result<(), GuardError> {
+        let Loaded { held, value } = self.register.load().await?;
+        match value {
+            Some(value) if parse(&value, log) == Some(tree) => Ok(()),
+            Some(value) => Err(parse(&value, log).map_or(GuardError::Malformed, GuardError::Ahead)),
+            None => match self.register.swap(held, print(log, writer, tree)).await {
+                Ok(_) => Ok(()),
+                Err(SwapError::Conflict) => Err(GuardError::Ahead(tree)),
+                Err(SwapError::Storage(error)) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Raises the guard to the tree of `lineage`, which is committed and must extend what the guard
+    /// holds: read under a lock, compare, write, sync.
+    pub(crate) async fn raise<S: Store>(
+        &self,
+        log: Hash,
+        writer: [u8; 16],
+        lineage: &Lineage<'_, S>,
+    ) -> Result<(), GuardError> {
+        let mut outcome = Err(GuardError::Gone);
+        for _ in 0..TRIES {
+            let Loaded { held, value } = self.register.load().await?;
+            let guarded = parse(&value.ok_or(GuardError::Gone)?, log).ok_or(GuardError::Malformed)?;
+            if guarded == lineage.head {
+                return Ok(());
+            }
+            check_extends(lineage, guarded).await?;
+            match self.register.swap(held, print(log, writer, lineage.head)).await {
+                Ok(_) => return Ok(()),
+                Err(SwapError::Conflict) => outcome = Err(GuardError::Ahead(guarded)),
+                Err(SwapError::Storage(error)) => outcome = Err(error.into()),
+            }
+        }
+        outcome
+    }
+}
+
+async fn check_extends<S: Store>(lineage: &Lineage<'_, S>, guarded: TreeHead) -> Result<(), GuardError> {
+    if guarded.size > lineage.head.size {
+        // A prefix or not: only a load, which reads the head anew, can tell.
+        return Err(GuardError::Ahead(guarded));
+    }
+    if lineage.extends(guarded).await? {
+        return Ok(());
+    }
+    Err(Alarm::Fork { voice: Voice::Guard, theirs: guarded, ours: lineage.head }.into())
+}
+
+fn print(log: Hash, writer: [u8; 16], tree: TreeHead) -> Bytes {
+    let writer: String = writer.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{HEADER}\n{}\n{tree}\n{writer}\n", log.to_hex()).into()
+}
+
+fn parse(value: &[u8], log: Hash) -> Option<TreeHead> {
+    let mut lines = std::str::from_utf8(value).ok()?.strip_suffix('\n')?.split('\n');
+    let header = lines.next() == Some(HEADER) && lines.next() == Some(log.to_hex().as_str());
+    let tree = lines.next()?.parse().ok()?;
+    let writer = lines.next().is_some_and(|id| id.len() == 32);
+    (header && writer && lines.next().is_none()).then_some(tree)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_reads_what_it_prints_for_its_own_log() {
+        let (log, tree) = (Hash::leaf(b"log"), TreeHead { size: 9, root: Hash::leaf(b"root") });
+        let value = print(log, [7; 16], tree);
+        assert_eq!(parse(&value, log), Some(tree));
+        assert_eq!(parse(&value, Hash::leaf(b"other")), None);
+        for end in 0..value.len() {
+            assert_eq!(parse(&value[..end], log), None, "cut at {end}");
+        }
+    }
+}

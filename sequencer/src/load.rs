@@ -1,0 +1,293 @@
+//! Loading a log: who knows what of it, what the head says, and the rounds that were not finished.
+
+use std::sync::Arc;
+
+use kiln_storage::{Loaded, Register, StorageError, StorageErrorKind, Store, SwapError};
+use kiln_tiles::{Hash, Node, Subtree, TILE_WIDTH, TreeHead};
+
+use crate::alarm::{Alarm, Voice};
+use crate::answers::Answers;
+use crate::dedup::DedupError;
+use crate::entry::Entry;
+use crate::guard::GuardError;
+use crate::log::{Lineage, Log};
+use crate::publish::read_checkpoint;
+use crate::read::{self, ReadError};
+use crate::record::{HeadRecord, ParseHeadError};
+use crate::round::{Committed, RoundError, Writer};
+use crate::tree::Tree;
+
+/// Why a log cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// There is no log in the store yet.
+    #[error("there is no log here yet")]
+    NoLog,
+    /// The store holds the log of another key.
+    #[error("the store holds another log than that of this key: its vkey has SHA-256 {}, this one {}", found.to_hex(), expected.to_hex())]
+    OtherLog {
+        /// SHA-256 of this log's vkey.
+        expected: Hash,
+        /// SHA-256 of the vkey of the log in the store.
+        found: Hash,
+    },
+    /// The head cannot be read.
+    #[error("the head of the log is damaged: {0}")]
+    Head(#[from] ParseHeadError),
+    /// The rounds in the head do not lead to its root hash.
+    #[error("the head of the log is damaged: its rounds lead to {found}, not to {expected}")]
+    Rounds {
+        /// What the head says.
+        expected: TreeHead,
+        /// What its rounds lead to.
+        found: TreeHead,
+    },
+    /// Nothing outside of the store vouches for its head.
+    #[error(
+        "nothing outside of the store vouches for its head, tree size {} with root {}: the guard is missing. \
+         If you know that no larger tree was ever signed (the log was moved here whole, say), accept it with --accept-head {head}",
+        head.size, head.root
+    )]
+    NoVoice {
+        /// The head in the store.
+        head: TreeHead,
+    },
+    /// The head is not the one that was to be accepted.
+    #[error("the head is {found}, not {accepted}, which --accept-head names")]
+    NotAccepted {
+        /// What was to be accepted.
+        accepted: TreeHead,
+        /// What the store holds.
+        found: TreeHead,
+    },
+    /// A part of the log that is needed to go on cannot be read back.
+    #[error("the log cannot go on: {0}")]
+    Read(#[from] ReadError),
+    /// The rounds that were not finished could not be finished.
+    #[error(transparent)]
+    Round(#[from] RoundError),
+}
+
+impl LoadError {
+    /// Whether the log itself is bad, as opposed to a store that does not answer now.
+    #[must_use]
+    pub const fn is_bad_log(&self) -> bool {
+        match self {
+            Self::OtherLog { .. } | Self::Head(_) | Self::Rounds { .. } | Self::NoVoice { .. } => true,
+            Self::Read(error)
+            | Self::Round(RoundError::Read(error) | RoundError::Guard(GuardError::Read(error))) => {
+                !matches!(error, ReadError::Storage(_))
+            }
+            Self::Round(RoundError::Guard(GuardError::Malformed)) => true,
+            Self::Round(error) => error.alarm().is_some(),
+            Self::NoLog | Self::NotAccepted { .. } => false,
+        }
+    }
+
+    /// Whether another process holds the store.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Round(RoundError::Storage(error)) if error.kind() == StorageErrorKind::Held)
+    }
+}
+
+impl From<StorageError> for LoadError {
+    fn from(error: StorageError) -> Self {
+        Self::Round(error.into())
+    }
+}
+
+impl From<GuardError> for LoadError {
+    fn from(error: GuardError) -> Self {
+        Self::Round(error.into())
+    }
+}
+
+impl From<DedupError> for LoadError {
+    fn from(error: DedupError) -> Self {
+        Self::Round(error.into())
+    }
+}
+
+impl From<Alarm> for LoadError {
+    fn from(alarm: Alarm) -> Self {
+        Self::Round(alarm.into())
+    }
+}
+
+/// Makes a new log in an empty store: the guard first, so that a head never stands without one.
+/// Does nothing where there is a log already. Repeating it after a crash is safe.
+///
+/// # Errors
+/// Where the store does not answer, or the guard knows a larger tree of this key.
+pub async fn create_log<S: Store, G: Register>(log: &Log<S, G>) -> Result<(), LoadError> {
+    let Loaded { held, value } = log.store.head().load().await?;
+    if value.is_some() {
+        return Ok(());
+    }
+    let writer = log.environment.0.random_id();
+    match log.guard.establish(log.fingerprint(), writer, TreeHead::empty()).await {
+        Err(GuardError::Ahead(theirs)) => return Err(rolled_back(Voice::Guard, theirs, TreeHead::empty())),
+        done => done?,
+    }
+    let record = HeadRecord::new_log(log.fingerprint(), writer);
+    match log.store.head().swap(held, record.to_bytes()).await {
+        Ok(_) => Ok(()),
+        Err(SwapError::Conflict) => Err(RoundError::Fenced.into()),
+        Err(SwapError::Storage(error)) => Err(error.into()),
+    }
+}
+
+fn rolled_back(voice: Voice, theirs: TreeHead, ours: TreeHead) -> LoadError {
+    Alarm::Fork { voice, theirs, ours }.into()
+}
+
+/// How far the dedup index is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CatchUp {
+    /// Leaves in the index.
+    pub done: u64,
+    /// Leaves in the log.
+    pub of: u64,
+}
+
+impl<S: Store, G: Register> Writer<S, G> {
+    /// Loads a log, finishes what a crash left unfinished, and publishes it. The order matters:
+    /// what others know of the log is read before its head, which may grow in between.
+    ///
+    /// `accept` is a head that a person vouches for, where the guard is missing.
+    ///
+    /// # Errors
+    /// Where the log is not what others know of it, cannot be read back, or the store fails.
+    pub async fn load(
+        log: Arc<Log<S, G>>,
+        accept: Option<TreeHead>,
+        progress: impl Fn(CatchUp) + Sync,
+    ) -> Result<Self, LoadError> {
+        let guarded = log.guard.read(log.fingerprint()).await?;
+        let published = read_checkpoint(&log).await?.map(|(checkpoint, _)| checkpoint);
+        let Loaded { held, value } = log.store.head().load().await?;
+        let bytes = value.ok_or(LoadError::NoLog)?;
+        let record = HeadRecord::parse(&bytes)?;
+        let id = log.environment.0.random_id();
+
+        let floors = [
+            (Voice::Guard, guarded),
+            (Voice::Checkpoint, published.as_ref().map(kiln_tiles::SignedCheckpoint::head)),
+        ];
+        check_sizes(&log, &record, &floors)?;
+        let base = read::load_tree(&log.store, record.base).await?;
+        let (tree, objects) = grow(&base, &record)?;
+        let rounds: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
+        let lineage = Lineage { store: &log.store, base: &base, rounds: &rounds, head: record.head };
+        check_floors(&lineage, &floors).await?;
+        if guarded.is_none() {
+            vouch(&log, id, accept, record.head).await?;
+        }
+        catch_up(&log, &lineage, &progress).await?;
+
+        let newest = Arc::new(published.unwrap_or_else(|| log.sign(record.head)));
+        let committed = Committed { held, bytes, record, base, tree, objects, answers: Answers::default() };
+        Ok(committed.settle(&log, id, &newest).await?)
+    }
+}
+
+/// What can be told without a tile: whose log it is, and whether somebody knows a larger one.
+fn check_sizes<S: Store, G: Register>(
+    log: &Log<S, G>,
+    record: &HeadRecord,
+    floors: &[(Voice, Option<TreeHead>)],
+) -> Result<(), LoadError> {
+    if record.log != log.fingerprint() {
+        return Err(LoadError::OtherLog { expected: log.fingerprint(), found: record.log });
+    }
+    for &(voice, floor) in floors {
+        if let Some(theirs) = floor.filter(|floor| floor.size > record.head.size) {
+            return Err(rolled_back(voice, theirs, record.head));
+        }
+    }
+    Ok(())
+}
+
+/// Applies the rounds of the head to its base, in memory, each with its own size.
+fn grow(base: &Tree, record: &HeadRecord) -> Result<(Tree, Vec<Vec<kiln_storage::Object>>), LoadError> {
+    let mut tree = base.clone();
+    let objects = record.rounds.iter().map(|round| tree.append(&round.entries)).collect();
+    let (found, expected) = (tree.head(), record.head);
+    if found == expected { Ok((tree, objects)) } else { Err(LoadError::Rounds { expected, found }) }
+}
+
+/// The tree must extend every tree that somebody knows.
+async fn check_floors<S: Store>(
+    lineage: &Lineage<'_, S>,
+    floors: &[(Voice, Option<TreeHead>)],
+) -> Result<(), LoadError> {
+    for &(voice, floor) in floors {
+        if let Some(theirs) = floor
+            && !lineage.extends(theirs).await?
+        {
+            return Err(rolled_back(voice, theirs, lineage.head));
+        }
+    }
+    Ok(())
+}
+
+/// There is no guard: it is made only for an empty log, or for the head that a person accepts.
+async fn vouch<S: Store, G: Register>(
+    log: &Log<S, G>,
+    id: [u8; 16],
+    accept: Option<TreeHead>,
+    head: TreeHead,
+) -> Result<(), LoadError> {
+    match accept {
+        Some(accepted) if accepted != head => return Err(LoadError::NotAccepted { accepted, found: head }),
+        None if head.size > 0 => return Err(LoadError::NoVoice { head }),
+        _ => {}
+    }
+    Ok(log.guard.establish(log.fingerprint(), id, head).await?)
+}
+
+/// How many full tiles go into the index at once: 65,536 leaves.
+const TILES_AT_ONCE: u64 = 256;
+
+/// Brings the dedup index up to the base of the head, from the log's tiles; the rounds of the head
+/// follow when they are settled. An index of another tree is thrown away.
+async fn catch_up<S: Store, G: Register>(
+    log: &Log<S, G>,
+    lineage: &Lineage<'_, S>,
+    progress: &(impl Fn(CatchUp) + Sync),
+) -> Result<(), LoadError> {
+    if !log.dedup.is_on() {
+        return Ok(());
+    }
+    let mut covered = log.dedup.covered()?;
+    if !lineage.extends(covered).await? {
+        tracing::warn!(
+            index = covered.size,
+            log = lineage.head.size,
+            "the dedup index is of another tree; it is built anew"
+        );
+        log.dedup.clear()?;
+        covered = TreeHead::empty();
+    }
+    let base = lineage.base.head();
+    if covered.size >= base.size {
+        return Ok(());
+    }
+    let mut verified = read::load_verified(&log.store, base, []).await?;
+    while covered.size < base.size {
+        progress(CatchUp { done: covered.size, of: base.size });
+        let end = base.size.min((covered.size / TILE_WIDTH + TILES_AT_ONCE) * TILE_WIDTH);
+        let nodes = (covered.size..end).filter_map(Node::leaf);
+        let whole = Subtree::whole(end).into_iter().flat_map(Subtree::nodes);
+        read::insert_missing(&log.store, &mut verified, nodes.clone().chain(whole)).await?;
+        let leaves: Vec<Hash> = nodes.map(|leaf| verified.node(leaf).expect("its tile was read")).collect();
+        covered = TreeHead { size: end, root: verified.root_at(end).expect("its tiles were read") };
+        verified.retain(|tile| tile.level() > 0);
+        let (dedup, upto) = (log.dedup.clone(), covered);
+        let insert = move || dedup.insert(&leaves, upto);
+        tokio::task::spawn_blocking(insert).await.expect("an insert does not panic")?;
+    }
+    Ok(())
+}

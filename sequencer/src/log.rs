@@ -1,0 +1,118 @@
+//! What a log is made of, and what is known of its tree's past.
+
+use std::sync::Arc;
+
+use kiln_storage::{Register, Store};
+use kiln_tiles::{Checkpoint, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog};
+
+use crate::dedup::Dedup;
+use crate::entry::Entry;
+use crate::environment::Environment;
+use crate::guard::Guard;
+use crate::read::{self, ReadError};
+use crate::tree::Tree;
+
+/// A log: its key, the store it lives in, the guard that stands outside, and its dedup index.
+#[derive(Debug)]
+pub struct Log<S, G> {
+    signer: SigningKey,
+    trusted: TrustedLog,
+    fingerprint: Hash,
+    pub(crate) store: S,
+    pub(crate) guard: Guard<G>,
+    pub(crate) dedup: Dedup,
+    pub(crate) environment: EnvironmentHandle,
+}
+
+/// The environment, which has nothing worth printing.
+#[derive(Clone)]
+pub(crate) struct EnvironmentHandle(pub(crate) Arc<dyn Environment>);
+
+impl std::fmt::Debug for EnvironmentHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Environment")
+    }
+}
+
+impl<S: Store, G: Register> Log<S, G> {
+    /// Puts a log together. Its origin is the name of its key. `guard` is the register outside of
+    /// the store; see [`Guard`].
+    pub fn new(
+        signer: SigningKey,
+        store: S,
+        guard: G,
+        dedup: Dedup,
+        environment: Arc<dyn Environment>,
+    ) -> Self {
+        let vkey = signer.verifier_key();
+        Self {
+            fingerprint: vkey.fingerprint(),
+            trusted: TrustedLog::from(vkey),
+            signer,
+            store,
+            guard: Guard::new(guard),
+            dedup,
+            environment: EnvironmentHandle(environment),
+        }
+    }
+
+    /// The log as its readers see it: origin and verifier key.
+    pub const fn trusted(&self) -> &TrustedLog {
+        &self.trusted
+    }
+
+    /// SHA-256 of the vkey, by which the head and the guard know the log.
+    pub const fn fingerprint(&self) -> Hash {
+        self.fingerprint
+    }
+
+    /// The store.
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Signs a checkpoint for this tree. Whoever calls this made sure of the order of the round.
+    pub(crate) fn sign(&self, head: TreeHead) -> SignedCheckpoint {
+        let checkpoint = Checkpoint::new(self.trusted.origin(), head).expect("a key name is an origin");
+        let note = self.signer.sign(checkpoint.to_string()).expect("a checkpoint is the text of a note");
+        self.trusted.open_note(note).expect("the log's own signature verifies")
+    }
+}
+
+/// What a writer knows of the tree that it commits: a base whose tiles are in the store, and the
+/// leaves that came after it, from which any earlier root hash follows.
+#[derive(Debug)]
+pub(crate) struct Lineage<'a, S> {
+    pub(crate) store: &'a S,
+    pub(crate) base: &'a Tree,
+    pub(crate) rounds: &'a [&'a [Entry]],
+    pub(crate) head: TreeHead,
+}
+
+impl<S: Store> Lineage<'_, S> {
+    /// The root hash that this tree had at an earlier size: computed, never looked up. `None` for
+    /// a size above its own.
+    pub(crate) async fn root_at(&self, size: u64) -> Result<Option<Hash>, ReadError> {
+        if size > self.head.size {
+            return Ok(None);
+        }
+        if size == self.head.size {
+            return Ok(Some(self.head.root));
+        }
+        match size.checked_sub(self.base.size()) {
+            Some(0) => Ok(Some(self.base.head().root)),
+            Some(more) => Ok(Some(self.root_after(more))),
+            None => Ok(Some(read::load_root_at(self.store, self.base.head(), size).await?)),
+        }
+    }
+
+    fn root_after(&self, more: u64) -> Hash {
+        let leaves = self.rounds.iter().flat_map(|round| round.iter()).map(Entry::leaf);
+        self.base.root_after(leaves.zip(0..more).map(|(leaf, _)| leaf))
+    }
+
+    /// Whether this tree extends `earlier`.
+    pub(crate) async fn extends(&self, earlier: TreeHead) -> Result<bool, ReadError> {
+        Ok(self.root_at(earlier.size).await? == Some(earlier.root))
+    }
+}

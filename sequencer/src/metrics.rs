@@ -1,0 +1,122 @@
+//! What a log counts, in the field's words.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// The counters of one log. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    rounds: Family<Outcome, Counter>,
+    round_seconds: Histogram,
+    entries: Counter,
+    tree_size: Gauge<u64, AtomicU64>,
+    requests: Family<Answered, Counter>,
+    pool_entries: Gauge<u64, AtomicU64>,
+    pool_bytes: Gauge<u64, AtomicU64>,
+    ready: Gauge<u64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Answered {
+    route: &'static str,
+    status: u16,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            rounds: Family::default(),
+            round_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            entries: Counter::default(),
+            tree_size: Gauge::default(),
+            requests: Family::default(),
+            pool_entries: Gauge::default(),
+            pool_bytes: Gauge::default(),
+            ready: Gauge::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a round that fired: the entries it added, or how it failed. Empty ones do not count.
+    pub(crate) fn count_round(&self, entries: Result<u64, &'static str>, took: Duration) {
+        let outcome = entries.err().unwrap_or("ok");
+        if entries == Ok(0) {
+            return;
+        }
+        self.rounds.get_or_create(&Outcome { outcome }).inc();
+        self.round_seconds.observe(took.as_secs_f64());
+        self.entries.inc_by(entries.unwrap_or(0));
+    }
+
+    pub(crate) fn set_tree_size(&self, size: u64) {
+        self.tree_size.set(size);
+    }
+
+    pub(crate) fn count_request(&self, route: &'static str, status: u16) {
+        self.requests.get_or_create(&Answered { route, status }).inc();
+    }
+
+    pub(crate) fn set_now(&self, (entries, bytes): (usize, usize), ready: bool) {
+        self.pool_entries.set(entries as u64);
+        self.pool_bytes.set(bytes as u64);
+        self.ready.set(u64::from(ready));
+    }
+
+    /// Everything in OpenMetrics' text form.
+    pub(crate) fn encode(&self) -> String {
+        let mut registry = Registry::with_prefix("kiln");
+        registry.register("rounds", "Rounds that fired, by outcome", self.rounds.clone());
+        let (unit, help) = (Unit::Seconds, "Time from the start of a round to its publication");
+        registry.register_with_unit("round_duration", help, unit, self.round_seconds.clone());
+        registry.register("entries", "Entries added by this process", self.entries.clone());
+        registry.register("tree_size", "Size of the tree published last", self.tree_size.clone());
+        registry.register("http_requests", "Requests answered, by route and status", self.requests.clone());
+        registry.register("pool_entries", "Entries that wait for a round", self.pool_entries.clone());
+        registry.register("pool_bytes", "Bytes of the entries that wait", self.pool_bytes.clone());
+        registry.register("ready", "1 when the log takes entries", self.ready.clone());
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let metrics = Metrics::default();
+        metrics.count_round(Ok(3), Duration::from_millis(20));
+        metrics.count_round(Ok(0), Duration::ZERO);
+        metrics.count_round(Err("storage"), Duration::from_secs(1));
+        metrics.set_tree_size(12);
+        metrics.count_request("/add", 200);
+        let text = metrics.encode();
+        for line in [
+            "kiln_rounds_total{outcome=\"ok\"} 1",
+            "kiln_rounds_total{outcome=\"storage\"} 1",
+            "kiln_entries_total 3",
+            "kiln_tree_size 12",
+            "kiln_http_requests_total{route=\"/add\",status=\"200\"} 1",
+            "kiln_round_duration_seconds_count 2",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

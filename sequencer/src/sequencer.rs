@@ -1,0 +1,185 @@
+//! The sequencer: fires a round when it is due, and loads the log anew when one failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiln_storage::{Register, Store};
+use kiln_tiles::TreeHead;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::load::LoadError;
+use crate::log::Log;
+use crate::metrics::Metrics;
+use crate::pool::{Pool, PoolLimits};
+use crate::round::{RoundError, Writer};
+use crate::state::{State, Status};
+
+/// How a log is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The shortest time from the start of a round to that of the next.
+    pub interval: Duration,
+    /// What may wait, and what makes a round start early.
+    pub pool: PoolLimits,
+    /// A head that a person vouches for, where the guard is missing.
+    pub accept_head: Option<TreeHead>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(1), pool: PoolLimits::default(), accept_head: None }
+    }
+}
+
+/// What a running log shares with those who feed and watch it. Clones share it.
+#[derive(Debug)]
+pub struct Shared<S, G> {
+    /// What the log is made of.
+    pub log: Arc<Log<S, G>>,
+    /// Where entries wait.
+    pub pool: Pool,
+    /// What is counted.
+    pub metrics: Metrics,
+    state: watch::Sender<State>,
+}
+
+impl<S, G> Shared<S, G> {
+    /// What the log says of itself now.
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Follows what the log says of itself.
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    fn set_status(&self, status: Status) {
+        self.state.send_modify(|state| state.status = status);
+    }
+}
+
+/// The one task that writes a log.
+pub struct Sequencer<S: Store, G: Register> {
+    shared: Arc<Shared<S, G>>,
+    options: Options,
+}
+
+/// Why the rounds ended.
+enum Ended {
+    Stopped,
+    Failed(RoundError),
+}
+
+impl<S: Store, G: Register> Sequencer<S, G> {
+    /// A log that is not loaded yet.
+    #[must_use]
+    pub fn new(log: Log<S, G>, options: Options) -> Self {
+        let (state, _) = watch::channel(State::default());
+        let (log, pool) = (Arc::new(log), Pool::new(options.pool));
+        Self { shared: Arc::new(Shared { log, pool, metrics: Metrics::default(), state }), options }
+    }
+
+    /// What the log shares with those who feed and watch it.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Shared<S, G>> {
+        self.shared.clone()
+    }
+
+    /// Loads the log for the first time, and finishes what a crash left unfinished.
+    ///
+    /// # Errors
+    /// Why it cannot be loaded: at a start, somebody is there to read it.
+    pub async fn load(&self) -> Result<Writer<S, G>, LoadError> {
+        let progress = |progress| self.shared.set_status(Status::CatchingUp(progress));
+        let writer = Writer::load(self.shared.log.clone(), self.options.accept_head, progress).await?;
+        self.announce(&writer);
+        Ok(writer)
+    }
+
+    /// Runs the log until `stop` says so. A round that fails is followed by a new load, which
+    /// decides what became of it; an alarm by nothing.
+    pub async fn run(self, writer: Writer<S, G>, mut stop: watch::Receiver<bool>) {
+        let mut next = Some(writer);
+        while let Some(writer) = next.take() {
+            match self.fire_rounds(writer, &mut stop).await {
+                Ended::Stopped => break,
+                Ended::Failed(error) => next = self.recover(error, &mut stop).await,
+            }
+        }
+        self.shared.pool.close_and_drop();
+        self.shared.set_status(Status::Stopped);
+    }
+
+    async fn fire_rounds(&self, writer: Writer<S, G>, stop: &mut watch::Receiver<bool>) -> Ended {
+        self.shared.set_status(Status::Ready);
+        self.shared.pool.open();
+        let mut writer = writer;
+        let mut due = Instant::now();
+        loop {
+            let stopping = tokio::select! {
+                () = stopped(stop) => true,
+                () = self.shared.pool.round_is_due(due) => false,
+            };
+            if stopping {
+                self.shared.pool.close();
+            }
+            due = Instant::now() + self.options.interval;
+            writer = match self.fire(writer).await {
+                Ok(writer) => writer,
+                Err(error) => return Ended::Failed(error),
+            };
+            if stopping && self.shared.pool.waiting().0 == 0 {
+                return Ended::Stopped;
+            }
+        }
+    }
+
+    async fn fire(&self, writer: Writer<S, G>) -> Result<Writer<S, G>, RoundError> {
+        let start = Instant::now();
+        let size = writer.head().size;
+        let outcome = writer.round(self.shared.pool.take_round()).await;
+        let outcome = outcome.inspect(|writer| self.announce(writer));
+        let entries = outcome.as_ref().map(|writer| writer.head().size - size).map_err(RoundError::label);
+        self.shared.metrics.count_round(entries, start.elapsed());
+        outcome
+    }
+
+    fn announce(&self, writer: &Writer<S, G>) {
+        let published = writer.published().clone();
+        self.shared.metrics.set_tree_size(published.head().size);
+        self.shared.state.send_modify(|state| state.published = Some(published));
+    }
+
+    /// Loads the log until it can go on. `None` when it is told to stop.
+    async fn recover(&self, error: RoundError, stop: &mut watch::Receiver<bool>) -> Option<Writer<S, G>> {
+        self.shared.pool.close_and_drop();
+        let mut error = LoadError::from(error);
+        let mut pause = Duration::from_millis(100);
+        loop {
+            if error.is_bad_log() {
+                tracing::error!(%error, "ALARM: the log neither signs nor accepts from now on");
+                self.shared.set_status(Status::Alarmed(Arc::new(error)));
+                stopped(stop).await;
+                return None;
+            }
+            tracing::warn!(%error, "the round failed; loading the log anew");
+            self.shared.set_status(Status::Failing(Arc::new(error)));
+            tokio::select! {
+                () = stopped(stop) => return None,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(Duration::from_secs(5));
+            match self.load().await {
+                Ok(writer) => return Some(writer),
+                Err(again) => error = again,
+            }
+        }
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Whoever could say so is gone: nobody wants the log any more.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

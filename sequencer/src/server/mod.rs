@@ -1,0 +1,137 @@
+//! The HTTP side of a log: submissions and reads.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /add` | the index of the entry in the body, in decimal |
+//! | `POST /add`, `Accept: text/x.tlog-proof` | a [tlog-proof](https://c2sp.org/tlog-proof) of it |
+//! | `POST /add-batch` | one index a line, for entries framed as in an entry bundle |
+//! | `?wait=sequenced` | answered once the index is durable, not only when it is published |
+//! | `GET /checkpoint`, `/tile/...` | the log, as [tlog-tiles](https://c2sp.org/tlog-tiles) says |
+//! | `GET /log.json` | what a person or a tool needs to start |
+//! | `GET /healthz`, `/readyz` | whether the process lives; whether the log takes entries |
+
+mod prover;
+mod read;
+mod submit;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiln_http::{Handler, Incoming, Method, NotReady, Probe, Request, Response, cors, reply};
+use kiln_storage::{Register, Store};
+use serde::Serialize;
+
+use crate::description::Description;
+use crate::sequencer::Shared;
+use crate::state::Status;
+use prover::Prover;
+
+/// What a submission may be.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SubmissionLimits {
+    /// The longest entry, in bytes.
+    pub entry_bytes: usize,
+    /// The most entries of a batch.
+    pub batch_entries: usize,
+    /// The longest batch, in bytes of its framed form.
+    pub batch_bytes: usize,
+}
+
+impl Default for SubmissionLimits {
+    fn default() -> Self {
+        Self { entry_bytes: kiln_tiles::MAX_ENTRY_SIZE, batch_entries: 4096, batch_bytes: 4 << 20 }
+    }
+}
+
+/// How long requests may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerOptions {
+    /// What a submission may be.
+    pub limits: SubmissionLimits,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a submission waits for its answer before it is told that its outcome is unknown.
+    pub answer_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            limits: SubmissionLimits::default(),
+            body_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Answers the requests for one log.
+#[derive(Debug)]
+pub struct LogServer<S, G> {
+    shared: Arc<Shared<S, G>>,
+    options: ServerOptions,
+    description: String,
+    prover: Prover,
+}
+
+impl<S: Store, G: Register> LogServer<S, G> {
+    /// Serves a log that `shared` belongs to, and describes it so.
+    pub fn new(shared: Arc<Shared<S, G>>, description: &Description, options: ServerOptions) -> Self {
+        Self { shared, options, description: description.to_json(), prover: Prover::default() }
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> (&'static str, Response) {
+        if let Some(response) = kiln_http::health(&request, self) {
+            return ("health", response);
+        }
+        match (request.uri().path(), request.method()) {
+            ("/add", &Method::OPTIONS) | ("/add-batch", &Method::OPTIONS) => {
+                ("preflight", cors::preflight(request.method(), "POST"))
+            }
+            ("/add", _) => ("/add", cors::open(self.add(request).await)),
+            ("/add-batch", _) => ("/add-batch", cors::open(self.add_batch(request).await)),
+            (_, &Method::OPTIONS) => ("preflight", cors::preflight(request.method(), "GET, HEAD")),
+            ("/", _) => ("/", self.front_page(&request)),
+            ("/log.json", _) => ("/log.json", self.log_json(&request)),
+            _ => ("read", self.read(&request).await),
+        }
+    }
+
+    /// A few lines for a person who opens the log in a browser.
+    fn front_page(&self, request: &Request<Incoming>) -> Response {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return reply::method_not_allowed("GET, HEAD");
+        }
+        let (state, trusted) = (self.shared.state(), self.shared.log.trusted());
+        let size = state.published.map_or(0, |checkpoint| checkpoint.head().size);
+        let vkeys: String = trusted.keys().iter().map(|vkey| format!("vkey    {vkey}\n")).collect();
+        let text = format!(
+            "A transparency log, run by Kiln.\n\norigin  {}\n{vkeys}size    {size}\n\n\
+             read    /checkpoint, /tile/<level>/<index>, /tile/entries/<index> (c2sp.org/tlog-tiles)\n\
+             submit  POST /add with the bytes of an entry; /log.json has the limits\n",
+            trusted.origin()
+        );
+        reply::text(kiln_http::StatusCode::OK, text)
+    }
+}
+
+impl<S: Store, G: Register> Handler for LogServer<S, G> {
+    async fn handle(&self, request: Request<Incoming>) -> Response {
+        let (route, response) = self.route(request).await;
+        self.shared.metrics.count_request(route, response.status().as_u16());
+        response
+    }
+}
+
+impl<S: Store, G: Register> Probe for LogServer<S, G> {
+    fn ready(&self) -> Result<(), NotReady> {
+        match self.shared.state().status {
+            Status::Ready => Ok(()),
+            status => Err(NotReady::because(status.public())),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        self.shared.metrics.set_now(self.shared.pool.waiting(), self.ready().is_ok());
+        self.shared.metrics.encode()
+    }
+}

@@ -1,0 +1,164 @@
+//! Submissions: `POST /add` and `POST /add-batch`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kiln_http::{Incoming, Method, Request, Response, StatusCode, header, read_body, reply};
+use kiln_storage::{Register, Store};
+use kiln_tiles::{ParseBundleError, SignedCheckpoint, split_entries};
+
+use super::LogServer;
+use crate::entry::{Entry, EntryError};
+use crate::pool::{Answer, Refusal, Wait};
+use crate::read::ReadError;
+
+/// The media type of a tlog proof: Kiln's own, since the specification names none.
+pub(super) const TLOG_PROOF: &str = "text/x.tlog-proof";
+
+/// Why a submission is refused for good: the request is at fault.
+#[derive(Debug, thiserror::Error)]
+enum BadSubmission {
+    #[error("{0}")]
+    Entry(EntryError),
+    #[error("entry {0} of the batch: {1}; nothing of the batch was logged")]
+    BatchEntry(usize, EntryError),
+    #[error(
+        "{0}: a batch is entries, each behind its length as a big-endian uint16; nothing of it was logged"
+    )]
+    Framing(ParseBundleError),
+    #[error("a batch holds at least one entry")]
+    EmptyBatch,
+    #[error("a batch holds at most {0} entries; nothing of it was logged")]
+    TooManyEntries(usize),
+    #[error("?wait is \"sequenced\" or \"published\", and there is no other parameter")]
+    Query,
+    #[error(
+        "a tlog proof needs a published checkpoint and one entry: not with wait=sequenced, not for a batch"
+    )]
+    Proof,
+}
+
+impl BadSubmission {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Entry(EntryError::TooLong(_)) | Self::TooManyEntries(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        reply::text(status, format!("{self}\n"))
+    }
+}
+
+impl<S: Store, G: Register> LogServer<S, G> {
+    pub(super) async fn add(&self, request: Request<Incoming>) -> Response {
+        self.submit(request, self.options.limits.entry_bytes, false).await.unwrap_or_else(|refusal| refusal)
+    }
+
+    pub(super) async fn add_batch(&self, request: Request<Incoming>) -> Response {
+        self.submit(request, self.options.limits.batch_bytes, true).await.unwrap_or_else(|refusal| refusal)
+    }
+
+    async fn submit(
+        &self,
+        request: Request<Incoming>,
+        most: usize,
+        batch: bool,
+    ) -> Result<Response, Response> {
+        if request.method() != Method::POST {
+            return Err(reply::method_not_allowed("POST"));
+        }
+        let wait = parse_wait(request.uri().query()).map_err(BadSubmission::into_response)?;
+        let proof = wants_proof(&request);
+        if proof && (batch || wait == Wait::Sequenced) {
+            return Err(BadSubmission::Proof.into_response());
+        }
+        let body = read_body(request.into_body(), most, self.options.body_timeout).await;
+        let body = body.map_err(kiln_http::BodyError::into_response)?;
+        let entries = if batch { self.split_batch(&body) } else { one_entry(body) };
+        let answer = self.sequence(entries.map_err(BadSubmission::into_response)?, wait).await?;
+        if proof { self.tlog_proof(answer).await } else { Ok(indices(&answer.indices)) }
+    }
+
+    async fn sequence(&self, entries: Vec<Entry>, wait: Wait) -> Result<Answer, Response> {
+        let submitted = self.shared.pool.submit(entries, wait);
+        let answered = tokio::time::timeout(self.options.answer_timeout, submitted).await;
+        answered.unwrap_or(Err(Refusal::Unknown)).map_err(|refusal| match refusal {
+            Refusal::Closed => {
+                reply::unavailable(1, format!("{refusal} ({})\n", self.shared.state().status.public()))
+            }
+            _ => reply::unavailable(1, format!("{refusal}\n")),
+        })
+    }
+
+    fn split_batch(&self, body: &Bytes) -> Result<Vec<Entry>, BadSubmission> {
+        let mut entries = Vec::new();
+        for (number, bytes) in split_entries(body).enumerate() {
+            if number == self.options.limits.batch_entries {
+                return Err(BadSubmission::TooManyEntries(number));
+            }
+            let bytes = body.slice_ref(bytes.map_err(BadSubmission::Framing)?);
+            entries.push(Entry::new(bytes).map_err(|e| BadSubmission::BatchEntry(number, e))?);
+        }
+        if entries.is_empty() { Err(BadSubmission::EmptyBatch) } else { Ok(entries) }
+    }
+
+    async fn tlog_proof(&self, Answer { indices, checkpoint }: Answer) -> Result<Response, Response> {
+        match self.prove(indices[0], &checkpoint).await {
+            Ok(proof) => {
+                let mut response = reply::text(StatusCode::OK, proof);
+                let kind = header::HeaderValue::from_static(TLOG_PROOF);
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                Ok(response)
+            }
+            Err(error) => {
+                tracing::error!(%error, index = indices[0], "no proof could be made");
+                let message =
+                    format!("the entry is logged at index {}, but its proof could not be made\n", indices[0]);
+                Err(reply::text(StatusCode::INTERNAL_SERVER_ERROR, message))
+            }
+        }
+    }
+
+    async fn prove(&self, index: u64, checkpoint: &Arc<SignedCheckpoint>) -> Result<String, ReadError> {
+        let proof = self.prover.prove(self.shared.log.store(), index, checkpoint).await?;
+        Ok(proof.to_string())
+    }
+}
+
+fn one_entry(body: Bytes) -> Result<Vec<Entry>, BadSubmission> {
+    Ok(vec![Entry::new(body).map_err(BadSubmission::Entry)?])
+}
+
+fn parse_wait(query: Option<&str>) -> Result<Wait, BadSubmission> {
+    match query {
+        None | Some("" | "wait=published") => Ok(Wait::Published),
+        Some("wait=sequenced") => Ok(Wait::Sequenced),
+        Some(_) => Err(BadSubmission::Query),
+    }
+}
+
+fn wants_proof(request: &Request<Incoming>) -> bool {
+    request.headers().get(header::ACCEPT).is_some_and(|accept| accept == TLOG_PROOF)
+}
+
+fn indices(indices: &[u64]) -> Response {
+    // One index stands alone, as Tessera's clients expect it; many stand one a line.
+    let text = match indices {
+        [index] => index.to_string(),
+        _ => indices.iter().map(|index| format!("{index}\n")).collect(),
+    };
+    reply::text(StatusCode::OK, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_two_waits_are_known() {
+        assert_eq!(parse_wait(None).unwrap(), Wait::Published);
+        assert_eq!(parse_wait(Some("wait=sequenced")).unwrap(), Wait::Sequenced);
+        for bad in ["wait=", "wait=never", "wait=sequenced&wait=published", "x=y"] {
+            assert!(parse_wait(Some(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a log says of itself while it runs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kiln_tiles::SignedCheckpoint;
+
+use crate::load::{CatchUp, LoadError};
+
+/// What a log is doing.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Status {
+    /// It is being loaded; the dedup index may have to catch up.
+    #[default]
+    Loading,
+    /// The dedup index is catching up.
+    CatchingUp(CatchUp),
+    /// It takes entries.
+    Ready,
+    /// It could not be loaded, and tries again.
+    Failing(Arc<LoadError>),
+    /// It is not what it was. It serves reads, and signs and accepts nothing until it is restarted.
+    Alarmed(Arc<LoadError>),
+    /// It was told to stop.
+    Stopped,
+}
+
+/// What can be seen of a running log.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// What it is doing.
+    pub status: Status,
+    /// The checkpoint published last by this process.
+    pub published: Option<Arc<SignedCheckpoint>>,
+}
+
+impl Status {
+    /// What strangers may know: the kind of trouble, not the operator's paths and addresses.
+    #[must_use]
+    pub fn public(&self) -> std::borrow::Cow<'static, str> {
+        match self {
+            Self::Failing(_) => "its store fails, or another process holds it".into(),
+            Self::Alarmed(_) => "alarm: it neither signs nor accepts".into(),
+            status => status.to_string().into(),
+        }
+    }
+}
+
+/// Writes a sentence for people.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loading => f.write_str("the log is being loaded"),
+            Self::CatchingUp(CatchUp { done, of }) => {
+                write!(f, "the dedup index catches up: {done} of {of} entries")
+            }
+            Self::Ready => f.write_str("ready"),
+            Self::Failing(error) => write!(f, "the log cannot be loaded and tries again: {error}"),
+            Self::Alarmed(error) => write!(f, "ALARM, nothing is signed or accepted: {error}"),
+            Self::Stopped => f.write_str("the log stops"),
+        }
+    }
+}
