@@ -11,7 +11,7 @@ use crate::source::{Source, SourceError};
 #[non_exhaustive]
 pub enum AnySource {
     /// Behind a URL.
-    Http(HttpSource),
+    Http(Box<HttpSource>),
     /// In a folder.
     Folder(FolderSource),
 }
@@ -31,7 +31,7 @@ impl AnySource {
     /// As [`HttpSource::new`].
     pub fn open_with(log: &str, options: HttpOptions) -> Result<Self, HttpSetupError> {
         if log.starts_with("http://") || log.starts_with("https://") {
-            return HttpSource::with_options(log, options).map(Self::Http);
+            return HttpSource::with_options(log, options).map(|source| Self::Http(Box::new(source)));
         }
         Ok(Self::Folder(FolderSource::new(log)))
     }

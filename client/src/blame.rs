@@ -27,11 +27,7 @@ pub(crate) async fn blame<S: Source>(source: &S, head: TreeHead, error: EdgeErro
 }
 
 async fn culprit<S: Source>(source: &S, head: TreeHead) -> Result<Option<TileCoord>, ClientError> {
-    let published: Vec<HashTile> = stream::iter(partial_tiles(head.size))
-        .map(|coord| fetch::tile(source, coord))
-        .buffered(PARALLELISM)
-        .try_collect()
-        .await?;
+    let (read, published): (Vec<_>, Vec<_>) = edge(source, head).await?.into_iter().unzip();
     let mut suspect = None;
     for (place, tile) in published.iter().enumerate() {
         let below = from_below(source, tile.coord()).await?;
@@ -41,11 +37,20 @@ async fn culprit<S: Source>(source: &S, head: TreeHead) -> Result<Option<TileCoo
         let mut mended = published.clone();
         mended[place] = below;
         if RightEdge::open(head, &mended).is_ok() {
-            return Ok(Some(tile.coord()));
+            return Ok(Some(read[place]));
         }
-        suspect = suspect.or(Some(tile.coord()));
+        suspect = suspect.or(Some(read[place]));
     }
     Ok(suspect)
+}
+
+/// The partial tiles of a tree, each with the tile, maybe the full one, that was read for it.
+async fn edge<S: Source>(source: &S, head: TreeHead) -> Result<Vec<(TileCoord, HashTile)>, ClientError> {
+    let tiles = stream::iter(partial_tiles(head.size)).map(|coord| async move {
+        let found = fetch::found(source, coord).await?;
+        Ok((found.coord, fetch::parse_tile(coord, &found)?))
+    });
+    tiles.buffered(PARALLELISM).try_collect().await
 }
 
 /// A partial tile as it follows from the bundle or the tiles below it.
@@ -74,8 +79,7 @@ async fn leaf_hashes<S: Source>(source: &S, coord: TileCoord) -> Result<Vec<Hash
 
 /// The root of a full tile, as the tile above holds it.
 async fn root<S: Source>(source: &S, level: u8, index: u64) -> Result<Hash, ClientError> {
-    let path = || format!("tile/{level}/{index}");
-    let missing = || BadLog::Missing { path: path() };
+    let missing = || BadLog::Missing { path: format!("tile {index} of level {level}") };
     let coord = TileCoord::new(level, index, 256).ok_or_else(missing)?;
     let tile = fetch::tile(source, coord).await?;
     Ok(coord.parent_node().and_then(|node| tile.node(node)).ok_or_else(missing)?)

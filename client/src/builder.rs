@@ -6,7 +6,7 @@ use std::sync::Arc;
 #[cfg(feature = "tokio")]
 use std::time::Duration;
 
-use kiln_tiles::{Hash, TILE_WIDTH, TrustedLog};
+use kiln_tiles::{Hash, TrustedLog};
 
 use crate::cache::Cache;
 #[cfg(feature = "folder")]
@@ -30,7 +30,7 @@ pub struct ClientBuilder<S> {
 }
 
 /// The bytes of a full tile.
-const TILE_BYTES: usize = TILE_WIDTH as usize * Hash::SIZE;
+const TILE_BYTES: usize = 256 * Hash::SIZE;
 
 impl<S> ClientBuilder<S> {
     pub(crate) const fn new(source: S, log: TrustedLog) -> Self {

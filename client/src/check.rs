@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::StreamExt;
 use kiln_tiles::{SignedCheckpoint, TreeHead, partial_tiles};
 
 use crate::blame::blame;
@@ -14,8 +14,8 @@ use crate::fetch;
 use crate::find::Progress;
 use crate::leaves::{Leaves, VerifiedBundle};
 use crate::offload::offload;
+use crate::pipeline;
 use crate::source::Source;
-use crate::stream::{starts, up_to_error};
 use crate::tree::{Reader, Tree};
 
 /// What [`Client::check_log`] verified.
@@ -55,7 +55,11 @@ impl<S: Source + 'static> Client<S> {
         self.update().await?;
         let tiles = tiles_of(head.size);
         let mut checked = Checked { checkpoint, bundles: 0, tiles, entry_bytes: 0 };
-        let mut walk = Box::pin(walk(tree));
+        // In order; the full tiles of the upper levels come in on the way, each with the first bundle
+        // below it.
+        let starts = pipeline::starts(0..head.size);
+        let mut walk =
+            Box::pin(pipeline::run(tree, starts, |tree, leaves| async move { check(&tree, leaves).await }));
         while let Some(bundle) = walk.next().await {
             let bundle = bundle?;
             checked.bundles += 1;
@@ -86,24 +90,7 @@ fn tiles_of(size: u64) -> u64 {
     full + partial_tiles(size).count() as u64
 }
 
-/// Each bundle with its tile, in order. The full tiles above come in on the way: each is needed to
-/// verify the first bundle below it.
-fn walk<S: Source + 'static>(
-    tree: Arc<Tree<S>>,
-) -> impl futures_util::Stream<Item = Result<VerifiedBundle, ClientError>> + Send {
-    let parallelism = tree.reader().parallelism;
-    let (planner, reader) = (Arc::clone(&tree), Arc::clone(&tree));
-    let planned = stream::iter(starts(0..tree.head().size)).then(move |start| {
-        let tree = Arc::clone(&planner);
-        async move { tree.leaves(start).await }
-    });
-    let read = planned.map(move |leaves| {
-        let tree = Arc::clone(&reader);
-        async move { check(&tree, leaves?).await }
-    });
-    up_to_error(read.buffered(parallelism))
-}
-
+/// Reads a bundle with its tile.
 async fn check<S: Source>(tree: &Tree<S>, leaves: Leaves) -> Result<VerifiedBundle, ClientError> {
     if !leaves.tile().is_full() {
         return tree.bundle(leaves).await; // the tile is in the right edge, which was read
@@ -111,5 +98,5 @@ async fn check<S: Source>(tree: &Tree<S>, leaves: Leaves) -> Result<VerifiedBund
     let source = &*tree.reader().source;
     let (tile, bundle) = (fetch::found(source, leaves.tile()), fetch::found(source, leaves.bundle()));
     let (tile, bundle) = future::try_join(tile, bundle).await?;
-    offload(move || leaves.verify_both(&tile, bundle)).await
+    offload(move || leaves.verify_both(&tile, &bundle)).await
 }

@@ -121,7 +121,6 @@ impl<S: Source> Client<S> {
     }
 
     /// A client with options.
-    #[must_use]
     pub const fn builder(source: S, log: TrustedLog) -> ClientBuilder<S> {
         ClientBuilder::new(source, log)
     }

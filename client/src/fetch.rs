@@ -6,7 +6,9 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use kiln_tiles::{BundleCoord, Hash, HashTile, MAX_ENTRY_SIZE, Note, SignedCheckpoint, TileCoord, TrustedLog};
+use kiln_tiles::{
+    BundleCoord, Hash, HashTile, MAX_ENTRY_SIZE, Note, SignedCheckpoint, TileCoord, TrustedLog,
+};
 
 use crate::error::{BadLog, ClientError};
 use crate::source::{Source, SourceError};

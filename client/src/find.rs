@@ -1,18 +1,18 @@
 //! Where an entry is, from its leaf hash: a scan of level-0 tiles, newest first.
 
 use std::ops::{Range, RangeBounds};
-use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt};
-use kiln_tiles::{Hash, TILE_WIDTH};
+use futures_util::stream::StreamExt;
+use kiln_tiles::{Hash, HashTile};
 
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::fetch;
 use crate::leaves::Leaves;
 use crate::offload::offload;
+use crate::pipeline;
 use crate::source::Source;
-use crate::stream::{ends, starts, up_to_error};
+use crate::stream::ends;
 use crate::tree::Tree;
 
 /// How far a long walk has come, in entries.
@@ -43,7 +43,12 @@ impl<S: Source + 'static> Client<S> {
         let tree = self.reaching(end.unwrap_or(0)).await?.tree;
         let range = start..end.unwrap_or(tree.head().size);
         let total = range.end.saturating_sub(start);
-        let mut scan = Box::pin(scan(tree, leaf, range.clone()));
+        let newest_first = pipeline::starts(range.clone()).rev();
+        let within = range.clone();
+        let mut scan = Box::pin(pipeline::run(tree, newest_first, move |tree, leaves| {
+            let range = within.clone();
+            async move { look(&tree, leaves, leaf, range).await }
+        }));
         while let Some(scanned) = scan.next().await {
             let (from, found) = scanned?;
             progress(Progress { done: range.end - from, total });
@@ -55,45 +60,28 @@ impl<S: Source + 'static> Client<S> {
     }
 }
 
-/// Looks at the tiles of `range`, newest first: where each begins, and where `leaf` is in it.
-fn scan<S: Source + 'static>(
-    tree: Arc<Tree<S>>,
-    leaf: Hash,
-    range: Range<u64>,
-) -> impl futures_util::Stream<Item = Result<(u64, Option<u64>), ClientError>> + Send {
-    let parallelism = tree.reader().parallelism;
-    let (planner, reader) = (Arc::clone(&tree), tree);
-    let planned = stream::iter(starts(range.clone()).rev()).then(move |start| {
-        let tree = Arc::clone(&planner);
-        async move { Ok::<_, ClientError>((start, tree.leaves(start).await?)) }
-    });
-    let read = planned.map(move |planned| {
-        let (tree, range) = (Arc::clone(&reader), range.clone());
-        async move {
-            let (start, leaves) = planned?;
-            Ok((start, look(&tree, leaves, leaf, range).await?))
-        }
-    });
-    up_to_error(read.buffered(parallelism))
-}
-
+/// Looks at one tile: where it begins, and where `leaf` is in it.
 async fn look<S: Source>(
     tree: &Tree<S>,
     leaves: Leaves,
     leaf: Hash,
     range: Range<u64>,
-) -> Result<Option<u64>, ClientError> {
-    let tile = leaves.tile();
-    let found = match tree.reader().cache.get(tile).await {
-        Some(cached) if leaves.are(&cached) => return Ok(position(cached.hashes(), leaf, tile.index(), &range)),
-        _ => fetch::found(&*tree.reader().source, tile).await?,
-    };
-    let look = move || Ok(position(leaves.verify_tile(&found)?.hashes(), leaf, tile.index(), &range));
-    offload(look).await
+) -> Result<(u64, Option<u64>), ClientError> {
+    let (source, coord) = (&*tree.reader().source, leaves.tile());
+    let start = leaves.bundle().start();
+    let look = move |tile: &HashTile| (start.max(range.start), position(tile, start, leaf, &range));
+    // Tiles that a scan reads are not kept: they would drive out those that proofs need.
+    match tree.reader().cache.get(coord).await {
+        Some(tile) if leaves.are(&tile) => return Ok(look(&tile)),
+        Some(_) => tree.reader().cache.forget(coord).await,
+        None => {}
+    }
+    let found = fetch::found(source, coord).await?;
+    offload(move || Ok(look(&leaves.verify_tile(&found)?))).await
 }
 
-fn position(hashes: &[Hash], leaf: Hash, tile: u64, range: &Range<u64>) -> Option<u64> {
-    let start = tile * TILE_WIDTH;
-    let matching = (start..).zip(hashes).filter(|&(index, hash)| *hash == leaf && range.contains(&index));
+fn position(tile: &HashTile, start: u64, leaf: Hash, range: &Range<u64>) -> Option<u64> {
+    let matching =
+        (start..).zip(tile.hashes()).filter(|&(index, hash)| *hash == leaf && range.contains(&index));
     matching.last().map(|(index, _)| index)
 }

@@ -61,7 +61,7 @@ impl Leaves {
     }
 
     /// Reads the bundle and verifies every entry in it.
-    pub(crate) fn verify_bundle(&self, found: Found<BundleCoord>) -> Result<VerifiedBundle, ClientError> {
+    pub(crate) fn verify_bundle(&self, found: &Found<BundleCoord>) -> Result<VerifiedBundle, ClientError> {
         let (bundle, tile) = self.hash_bundle(found)?;
         if self.are(&tile) { Ok(bundle.entries) } else { Err(bundle.damaged(self.first_wrong(&tile))) }
     }
@@ -71,7 +71,7 @@ impl Leaves {
     pub(crate) fn verify_both(
         &self,
         found: &Found<TileCoord>,
-        bundle: Found<BundleCoord>,
+        bundle: &Found<BundleCoord>,
     ) -> Result<VerifiedBundle, ClientError> {
         let published = fetch::parse_tile(self.tile(), found)?;
         let (bundle, hashed) = self.hash_bundle(bundle).or_else(|error| {
@@ -89,7 +89,7 @@ impl Leaves {
     }
 
     /// The tile that the entries of a bundle make.
-    fn hash_bundle(&self, found: Found<BundleCoord>) -> Result<(Hashed, HashTile), ClientError> {
+    fn hash_bundle(&self, found: &Found<BundleCoord>) -> Result<(Hashed, HashTile), ClientError> {
         let damaged = |fault: Fault| ClientError::damaged(found.coord.to_string(), fault);
         let parsed = EntryBundle::parse(found.coord, &found.bytes);
         let bundle = parsed.map_err(|error| damaged(error.into()))?;

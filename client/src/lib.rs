@@ -19,6 +19,7 @@ mod http;
 mod leaves;
 mod memory;
 mod offload;
+mod pipeline;
 mod source;
 mod stream;
 mod tree;

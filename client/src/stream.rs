@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::future;
 use futures_util::stream::{self, BoxStream, FusedStream, Stream, StreamExt, TryStreamExt};
-use kiln_tiles::TILE_WIDTH;
 
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::leaves::VerifiedBundle;
+use crate::pipeline;
 use crate::source::Source;
 use crate::tree::Tree;
 
@@ -78,35 +77,10 @@ pub(crate) fn walk<S: Source + 'static>(
     tree: Arc<Tree<S>>,
     range: Range<u64>,
 ) -> impl Stream<Item = Result<VerifiedBundle, ClientError>> + Send + 'static {
-    let parallelism = tree.reader().parallelism;
-    let (planner, reader) = (Arc::clone(&tree), tree);
-    // What verifies a bundle comes first, one after another: neighbours share the tiles above them.
-    let planned = stream::iter(starts(range.clone())).then(move |start| {
-        let tree = Arc::clone(&planner);
-        async move { tree.leaves(start).await }
-    });
-    let read = planned.map(move |leaves| {
-        let (tree, range) = (Arc::clone(&reader), range.clone());
-        async move { Ok(tree.bundle(leaves?).await?.within(&range)) }
-    });
-    up_to_error(read.buffered(parallelism))
-}
-
-/// The first index of `range` in each bundle.
-pub(crate) fn starts(range: Range<u64>) -> impl DoubleEndedIterator<Item = u64> + Send + 'static {
-    let Range { start, end } = range;
-    let bundles = if start < end { start / TILE_WIDTH..end.div_ceil(TILE_WIDTH) } else { 0..0 };
-    bundles.map(move |bundle| (bundle * TILE_WIDTH).max(start))
-}
-
-/// What comes after an error is about a log that is not to be believed.
-pub(crate) fn up_to_error<T: Send>(
-    stream: impl Stream<Item = Result<T, ClientError>> + Send,
-) -> impl Stream<Item = Result<T, ClientError>> + Send {
-    stream.scan(false, |over, item| {
-        let item = (!*over).then_some(item);
-        *over = item.as_ref().is_some_and(Result::is_err);
-        future::ready(item)
+    let starts = pipeline::starts(range.clone());
+    pipeline::run(tree, starts, move |tree, leaves| {
+        let range = range.clone();
+        async move { Ok(tree.bundle(leaves).await?.within(&range)) }
     })
 }
 

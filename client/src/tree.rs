@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use kiln_tiles::{
-    BundleCoord, Hash, HashTile, Node, Proof, Subtree, TileCoord, TileError, TreeHead, VerifiedTiles, partial_tiles,
+    BundleCoord, Hash, HashTile, Node, Proof, Subtree, TileCoord, TileError, TreeHead, VerifiedTiles,
+    partial_tiles,
 };
 
 use crate::cache::Cache;
@@ -172,7 +173,7 @@ impl<S: Source> Tree<S> {
     /// Reads and verifies the bundle of these leaves.
     pub(crate) async fn bundle(&self, leaves: Leaves) -> Result<VerifiedBundle, ClientError> {
         let found = fetch::found(&*self.reader.source, leaves.bundle()).await?;
-        offload(move || leaves.verify_bundle(found)).await
+        offload(move || leaves.verify_bundle(&found)).await
     }
 }
 

@@ -28,7 +28,7 @@ pub fn lead_to_root(subtree: Subtree, size: u64, hash: Hash, proof: &[Hash]) -> 
                 found = Hash::node(sibling, found);
             }
             root = Hash::node(sibling, root);
-            while path.second % 2 == 0 {
+            while path.second.is_multiple_of(2) {
                 path.up();
             }
         } else {

@@ -21,7 +21,7 @@ struct Input {
 #[derive(Arbitrary, Debug)]
 struct Served {
     tile: u16,
-    damage: Option<(u16, u8)>, // which byte, which bits
+    damage: Option<(u16, u8)>,    // which byte, which bits
     elsewhere: Option<(u8, u16)>, // at another level and index
 }
 

@@ -1,5 +1,7 @@
 //! Inputs that once got past a check. Each test opens with its story.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use kiln_tiles::{
     Checkpoint, Hash, HashTile, MAX_TREE_SIZE, Node, Note, Proof, RightEdge, SigningKey, TreeHead,
     VerifiedTiles, partial_tiles,

@@ -1,6 +1,9 @@
 //! What holds for every value: that which is printed is read again, a tree is the one of RFC 6962
 //! however it grew, and a proof verifies when it was made so and not when it was changed.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::cast_possible_truncation, reason = "the trees here fit in memory")]
+
 use kiln_tiles::{
     BundleCoord, Checkpoint, EntryBundle, Hash, HashTile, KeyName, MAX_TREE_SIZE, Node, Note, Proof,
     RightEdge, SigningKey, Subtree, TileCoord, TlogProof, TreeHead, TrustedLog, VerifiedTiles, VerifierKey,

@@ -4,6 +4,8 @@
 //!
 //! [signed-note]: https://c2sp.org/signed-note
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use kiln_tiles::{KeyName, Note, SigningKey, VerifierKey, VerifyNoteError};
 use proptest::prelude::*;
 use signed_note::{

@@ -3,6 +3,8 @@
 //!
 //! Where Go takes what we refuse, the test says why. Each file says in `about` what it holds.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use base64ct::{Base64, Encoding};
 use kiln_tiles::{
     BundleCoord, Checkpoint, EntryBundle, Hash, MAX_TREE_SIZE, Node, Note, Proof, RightEdge, SigningKey,

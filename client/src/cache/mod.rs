@@ -28,7 +28,11 @@ impl Cache {
     /// At most `tiles` tiles in memory; none for 0.
     pub(crate) fn in_memory(tiles: usize) -> Self {
         let memory = (tiles > 0).then(|| Mutex::new(RecentTiles::new(tiles)));
-        Self { memory, ..Self::default() }
+        Self {
+            memory,
+            #[cfg(feature = "folder")]
+            disk: None,
+        }
     }
 
     #[cfg(feature = "folder")]

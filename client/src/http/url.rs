@@ -30,7 +30,7 @@ pub enum UrlError {
 impl LogUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
         let base = url.trim_end_matches('/');
-        let uri: Uri = base.parse().map_err(|_| UrlError::Syntax)?;
+        let uri: Uri = url.parse().map_err(|_| UrlError::Syntax)?;
         let host = uri.host().filter(|host| !host.is_empty());
         match uri.scheme_str() {
             Some("http" | "https") => host.ok_or(UrlError::Syntax)?,
@@ -102,7 +102,12 @@ mod tests {
         for url in ["https://a.example", "http://localhost:1", "http://127.0.0.9/x", "http://[::1]:80"] {
             assert!(LogUrl::parse(url).unwrap().is_private(), "{url}");
         }
-        for url in ["http://a.example", "http://localhost.evil.example", "http://127.0.0.1.nip.io", "http://10.0.0.1"] {
+        for url in [
+            "http://a.example",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.nip.io",
+            "http://10.0.0.1",
+        ] {
             assert!(!LogUrl::parse(url).unwrap().is_private(), "{url}");
         }
     }

@@ -1,0 +1,391 @@
+//! A disk whose power can be cut.
+//!
+//! It keeps two states: what is *seen*, and what is *durable*. A cut leaves, for each file and each
+//! name that was not made durable, one of the states it may be in: the old one, the new one, or, for
+//! bytes, something torn in between; each independently of the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kiln_storage::folder::Disk;
+
+/// What happens at an operation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Trouble {
+    /// The power goes out. Every later operation fails until [`SimulatedDisk::restore_power`].
+    PowerCut,
+    /// It fails and is not done.
+    FailsUndone,
+    /// It fails, and what it wrote is seen, yet will never reach the disk, whatever a later sync says.
+    FailsSeen,
+}
+
+/// A simulated disk, below one folder. Clones and [views](SimulatedDisk::below) share it.
+#[derive(Clone)]
+pub struct SimulatedDisk {
+    root: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Clone)]
+struct State {
+    files: BTreeMap<u64, File>,
+    seen: Names,
+    durable: Names,
+    locks: BTreeMap<PathBuf, u64>,
+    next: u64,
+    operations: usize,
+    trouble: Option<(usize, Trouble)>,
+    power: bool,
+    rng: fastrand::Rng,
+}
+
+#[derive(Clone, Default)]
+struct Names {
+    files: BTreeMap<PathBuf, u64>,
+    folders: BTreeSet<PathBuf>,
+}
+
+#[derive(Clone)]
+struct File {
+    seen: Vec<u8>,
+    durable: Vec<u8>,
+    /// A sync of it failed: the system believes that it is clean, and no sync writes it any more.
+    lost: bool,
+}
+
+/// A lock on a simulated disk, let go when it is dropped.
+pub struct Lock {
+    path: PathBuf,
+    number: u64,
+    state: Arc<Mutex<State>>,
+}
+
+impl std::fmt::Debug for SimulatedDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SimulatedDisk({})", self.root.display())
+    }
+}
+
+impl SimulatedDisk {
+    /// An empty disk. The seed decides what a power cut leaves.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let root = PathBuf::from("/");
+        let mut names = Names::default();
+        names.folders.insert(root.clone());
+        let state = State {
+            files: BTreeMap::new(),
+            seen: names.clone(),
+            durable: names,
+            locks: BTreeMap::new(),
+            next: 0,
+            operations: 0,
+            trouble: None,
+            power: true,
+            rng: fastrand::Rng::with_seed(seed),
+        };
+        Self { root, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The same disk, for someone who works below this folder.
+    #[must_use]
+    pub fn below(&self, folder: &str) -> Self {
+        Self { root: self.root.join(folder), state: self.state.clone() }
+    }
+
+    /// Makes trouble at the operation with this number, counted from now.
+    pub fn trouble_at(&self, number: usize, trouble: Trouble) {
+        let mut state = self.state();
+        state.trouble = Some((state.operations + number, trouble));
+    }
+
+    /// Whether the trouble has not come yet.
+    #[must_use]
+    pub fn trouble_is_pending(&self) -> bool {
+        let state = self.state();
+        state.trouble.is_some_and(|(number, _)| state.operations <= number)
+    }
+
+    /// Takes the power away now, between two operations.
+    pub fn cut_power(&self) {
+        self.state().power = false;
+    }
+
+    /// Whether the power is there.
+    #[must_use]
+    pub fn has_power(&self) -> bool {
+        self.state().power
+    }
+
+    /// The power comes back. What was not durable is as the seed decides. No lock outlives this.
+    pub fn restore_power(&self) {
+        let mut state = self.state();
+        if !state.power {
+            state.lose_what_was_not_durable();
+        }
+        (state.power, state.trouble) = (true, None);
+        state.locks.clear();
+    }
+
+    /// As if only the process had died, not the power: what is seen stays, and no lock.
+    pub fn revive(&self) {
+        let mut state = self.state();
+        (state.power, state.trouble) = (true, None);
+        state.locks.clear();
+    }
+
+    /// A copy of everything that is seen, to be put back later: a backup, with all its danger.
+    #[must_use]
+    pub fn snapshot(&self, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let state = self.state();
+        let below = state.seen.files.iter().filter(|(path, _)| path.starts_with(self.root.join(folder)));
+        below.map(|(path, file)| (path.clone(), state.files[file].seen.clone())).collect()
+    }
+
+    /// Puts a copy back in place of everything in the folder, durably.
+    pub fn put_back(&self, folder: &str, copy: &BTreeMap<PathBuf, Vec<u8>>) {
+        let mut state = self.state();
+        let folder = self.root.join(folder);
+        state.seen.files.retain(|path, _| !path.starts_with(&folder));
+        state.durable.files.retain(|path, _| !path.starts_with(&folder));
+        for (path, body) in copy {
+            let file = state.new_file(body);
+            state.files.get_mut(&file).expect("just made").durable = body.clone();
+            state.seen.files.insert(path.clone(), file);
+            state.durable.files.insert(path.clone(), file);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs one operation, in the way that it was planned.
+    fn operate(&self, operation: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.power {
+            return Err(io::Error::other("the power is out"));
+        }
+        let number = state.operations;
+        state.operations += 1;
+        match state.trouble.filter(|(at, _)| *at == number).map(|(_, trouble)| trouble) {
+            None => operation(&mut state),
+            Some(Trouble::FailsUndone) => Err(io::Error::other("a simulated fault")),
+            Some(Trouble::FailsSeen) => {
+                let durable = state.clone();
+                operation(&mut state)?;
+                state.forget_durability_since(&durable);
+                Err(io::Error::other("a simulated fault of a sync"))
+            }
+            Some(Trouble::PowerCut) => {
+                // The cut comes somewhere within the operation: nothing of it is known to be durable.
+                let before = state.clone();
+                if state.rng.bool() {
+                    operation(&mut state)?;
+                    state.durable = before.durable;
+                    for (number, file) in &mut state.files {
+                        file.durable =
+                            before.files.get(number).map(|old| old.durable.clone()).unwrap_or_default();
+                    }
+                }
+                state.power = false;
+                Err(io::Error::other("the power goes out"))
+            }
+        }
+    }
+}
+
+impl State {
+    fn new_file(&mut self, body: &[u8]) -> u64 {
+        self.next += 1;
+        self.files.insert(self.next, File { seen: body.to_vec(), durable: Vec::new(), lost: false });
+        self.next
+    }
+
+    fn file(&mut self, path: &Path) -> io::Result<&mut File> {
+        let number = *self.seen.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(self.files.get_mut(&number).expect("a name has a file"))
+    }
+
+    fn write(&mut self, path: &Path, body: &[u8]) -> io::Result<()> {
+        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        if !self.seen.folders.contains(folder) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let file = self.new_file(body);
+        self.seen.files.insert(path.to_owned(), file);
+        Ok(())
+    }
+
+    fn sync_file(&mut self, path: &Path) -> io::Result<()> {
+        let file = self.file(path)?;
+        if !file.lost {
+            file.durable = file.seen.clone();
+        }
+        Ok(())
+    }
+
+    /// Makes the names that stand directly in a folder durable.
+    fn sync_folder(&mut self, folder: &Path) {
+        let directly = |path: &Path| path.parent() == Some(folder);
+        self.durable.files.retain(|path, _| !directly(path));
+        let files = self.seen.files.iter().filter(|(path, _)| directly(path));
+        self.durable.files.extend(files.map(|(path, file)| (path.clone(), *file)));
+        let folders = self.seen.folders.iter().filter(|path| directly(path));
+        self.durable.folders.extend(folders.cloned());
+    }
+
+    /// A sync failed: what it would have made durable never will be.
+    fn forget_durability_since(&mut self, before: &Self) {
+        self.durable = before.durable.clone();
+        for (number, file) in &mut self.files {
+            let old = before.files.get(number);
+            if old.is_none_or(|old| old.durable != file.durable || old.seen != file.seen) {
+                file.durable = old.map(|old| old.durable.clone()).unwrap_or_default();
+                file.lost = true;
+            }
+        }
+    }
+
+    fn lose_what_was_not_durable(&mut self) {
+        let Self { files, seen, durable, rng, .. } = self;
+        for file in files.values_mut() {
+            if file.seen != file.durable {
+                file.seen = after_a_cut(file, rng);
+                file.durable = file.seen.clone();
+            }
+            file.lost = false;
+        }
+        let unsure: BTreeSet<PathBuf> = seen.folders.difference(&durable.folders).cloned().collect();
+        for folder in unsure {
+            if rng.bool() && folder.parent().is_some_and(|above| durable.folders.contains(above)) {
+                durable.folders.insert(folder);
+            }
+        }
+        let names: BTreeSet<PathBuf> = seen.files.keys().chain(durable.files.keys()).cloned().collect();
+        let mut left = BTreeMap::new();
+        for name in names {
+            let state = if rng.bool() { &seen.files } else { &durable.files };
+            let folder_is_there = name.parent().is_some_and(|folder| durable.folders.contains(folder));
+            if let Some(file) = state.get(&name).filter(|_| folder_is_there) {
+                left.insert(name, *file);
+            }
+        }
+        durable.files = left;
+        *seen = durable.clone();
+    }
+}
+
+/// What is left of a file whose bytes were not durable.
+fn after_a_cut(file: &File, rng: &mut fastrand::Rng) -> Vec<u8> {
+    let cut = rng.usize(..=file.seen.len());
+    match rng.u8(..if file.lost { 2 } else { 5 }) {
+        0 | 1 => file.durable.clone(),
+        2 => file.seen.clone(),
+        3 => vec![0; file.seen.len()],
+        // The first blocks are new; behind them what stood there before, or nothing.
+        _ => [&file.seen[..cut], file.durable.get(cut..).unwrap_or(&[])].concat(),
+    }
+}
+
+impl Disk for SimulatedDisk {
+    type Lock = Lock;
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        let mut body = None;
+        self.operate(|state| {
+            body = state.file(path).ok().map(|file| file.seen.clone());
+            Ok(())
+        })?;
+        Ok(body)
+    }
+
+    fn create_folders(&self, path: &Path) -> io::Result<()> {
+        let folders: Vec<PathBuf> = path.ancestors().map(Path::to_owned).collect();
+        self.operate(|state| {
+            state.seen.folders.extend(folders);
+            Ok(())
+        })
+    }
+
+    fn write(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        self.operate(|state| state.write(path, body))
+    }
+
+    fn write_durably(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        self.operate(|state| {
+            state.write(path, body)?;
+            state.sync_file(path)
+        })
+    }
+
+    fn overwrite_durably(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        self.operate(|state| {
+            let file = state.file(path)?;
+            let rest = file.seen.get(body.len()..).unwrap_or(&[]).to_vec();
+            file.seen = [body, &rest].concat();
+            state.sync_file(path)
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.operate(|state| {
+            let folder = to.parent().ok_or(io::ErrorKind::InvalidInput)?;
+            if !state.seen.folders.contains(folder) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let file = state.seen.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+            state.seen.files.insert(to.to_owned(), file);
+            Ok(())
+        })
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.operate(|state| {
+            state.sync_folder(path);
+            Ok(())
+        })
+    }
+
+    fn sync_files(&self, paths: &[PathBuf]) -> io::Result<()> {
+        self.operate(|state| {
+            for path in paths {
+                state.sync_file(path)?;
+                let above = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root));
+                above.for_each(|folder| state.sync_folder(folder));
+            }
+            Ok(())
+        })
+    }
+
+    fn try_lock(&self, path: &Path, _owner: &str) -> io::Result<Lock> {
+        let mut state = self.state();
+        if !state.power {
+            return Err(io::Error::other("the power is out"));
+        }
+        if state.locks.contains_key(path) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        state.next += 1;
+        let number = state.next;
+        state.locks.insert(path.to_owned(), number);
+        Ok(Lock { path: path.to_owned(), number, state: self.state.clone() })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a power cut somebody else may hold it.
+        if state.locks.get(&self.path) == Some(&self.number) {
+            state.locks.remove(&self.path);
+        }
+    }
+}

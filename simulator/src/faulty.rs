@@ -1,0 +1,219 @@
+//! A store whose calls fail, each in one of three ways that the caller cannot tell apart.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use kiln_storage::{
+    CreateError, ImmutableObjects, Loaded, Memory, MemoryRegister, MutableObjects, Object, ObjectPath,
+    PutError, Register, StorageError, StorageErrorKind, Store, SwapError,
+};
+
+/// What becomes of a call that reports an error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fate {
+    /// Nothing was done.
+    Lost,
+    /// It was done, and the answer was lost.
+    Persisted,
+    /// It is done at some later time, if it still can be.
+    Late,
+}
+
+impl Fate {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Lost, Self::Persisted, Self::Late];
+}
+
+/// Which calls fail. Clones share it, so one plan covers a store and its guard.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<Plan>>);
+
+#[derive(Default)]
+struct Plan {
+    calls: usize,
+    at: Option<(usize, Fate)>,
+    random: Option<(fastrand::Rng, f64)>,
+    late: Vec<BoxFuture<'static, ()>>,
+}
+
+impl Faults {
+    /// No call fails.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Call `number`, counted from 0, fails, and no other.
+    #[must_use]
+    pub fn at(number: usize, fate: Fate) -> Self {
+        let faults = Self::default();
+        faults.plan().at = Some((number, fate));
+        faults
+    }
+
+    /// Each call fails with this probability, in a way that the seed decides.
+    #[must_use]
+    pub fn random(seed: u64, probability: f64) -> Self {
+        let faults = Self::default();
+        faults.plan().random = Some((fastrand::Rng::with_seed(seed), probability));
+        faults
+    }
+
+    /// Whether the one fault that was planned has not come yet.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        let plan = self.plan();
+        plan.at.is_some_and(|(number, _)| plan.calls <= number)
+    }
+
+    /// From now on nothing fails. What was to be done late still may be.
+    pub fn stop(&self) {
+        let mut plan = self.plan();
+        plan.at = None;
+        plan.random = None;
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a call and decides it. Something late may be done first.
+    async fn next(&self) -> Option<Fate> {
+        let late = {
+            let mut plan = self.plan();
+            // With one fault, the late call comes two calls after its own; else at random.
+            let due = match &mut plan.random {
+                Some((rng, _)) => rng.f64() < 0.2,
+                None => plan.at.is_none_or(|(number, _)| plan.calls > number + 2),
+            };
+            if due { plan.late.pop() } else { None }
+        };
+        if let Some(late) = late {
+            late.await;
+        }
+        let mut plan = self.plan();
+        let number = plan.calls;
+        plan.calls += 1;
+        match &mut plan.random {
+            Some((rng, probability)) => (rng.f64() < *probability).then(|| rng.choice(Fate::ALL)).flatten(),
+            None => plan.at.filter(|(at, _)| *at == number).map(|(_, fate)| fate),
+        }
+    }
+
+    fn later(&self, call: impl Future<Output = ()> + Send + 'static) {
+        self.plan().late.push(Box::pin(call));
+    }
+}
+
+fn fault() -> StorageError {
+    StorageError::new(StorageErrorKind::Transient, "a simulated fault in", &"a call", None)
+}
+
+/// A store in memory whose calls fail as planned.
+#[derive(Clone)]
+pub struct FaultyStore {
+    memory: Memory,
+    head: FaultyRegister,
+    faults: Faults,
+    put: Arc<Mutex<Vec<Bytes>>>,
+}
+
+/// A register in memory whose calls fail as planned.
+#[derive(Clone)]
+pub struct FaultyRegister {
+    memory: MemoryRegister,
+    faults: Faults,
+}
+
+impl FaultyStore {
+    /// This memory, with these faults.
+    #[must_use]
+    pub fn new(memory: Memory, faults: Faults) -> Self {
+        let head = FaultyRegister::new(memory.head().clone(), faults.clone());
+        Self { memory, head, faults, put: Arc::default() }
+    }
+
+    /// Every body that a caller ever tried to put: so every checkpoint that was signed.
+    #[must_use]
+    pub fn put_bodies(&self) -> Vec<Bytes> {
+        self.put.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl FaultyRegister {
+    /// This register, with these faults.
+    #[must_use]
+    pub const fn new(memory: MemoryRegister, faults: Faults) -> Self {
+        Self { memory, faults }
+    }
+}
+
+impl Store for FaultyStore {
+    type Head = FaultyRegister;
+
+    fn head(&self) -> &FaultyRegister {
+        &self.head
+    }
+}
+
+impl ImmutableObjects for FaultyStore {
+    async fn create(&self, objects: Vec<Object>) -> Result<(), CreateError> {
+        let memory = self.memory.clone();
+        match self.faults.next().await {
+            None => return memory.create(objects).await,
+            Some(Fate::Lost) => {}
+            Some(Fate::Persisted) => memory.create(objects).await?,
+            Some(Fate::Late) => self.faults.later(async move { drop(memory.create(objects).await) }),
+        }
+        Err(fault().into())
+    }
+
+    async fn read(&self, path: &ObjectPath) -> Result<Option<Bytes>, StorageError> {
+        let fate = self.faults.next().await;
+        if fate.is_some() { Err(fault()) } else { self.memory.read(path).await }
+    }
+}
+
+impl MutableObjects for FaultyStore {
+    type Version = Bytes;
+
+    async fn read_version(&self, path: &ObjectPath) -> Result<Option<(Bytes, Bytes)>, StorageError> {
+        let fate = self.faults.next().await;
+        if fate.is_some() { Err(fault()) } else { self.memory.read_version(path).await }
+    }
+
+    async fn put(&self, path: &ObjectPath, body: Bytes, expected: Option<Bytes>) -> Result<Bytes, PutError> {
+        self.put.lock().unwrap_or_else(PoisonError::into_inner).push(body.clone());
+        let (memory, path) = (self.memory.clone(), path.clone());
+        match self.faults.next().await {
+            None => return memory.put(&path, body, expected).await,
+            Some(Fate::Lost) => {}
+            Some(Fate::Persisted) => drop(memory.put(&path, body, expected).await?),
+            Some(Fate::Late) => {
+                self.faults.later(async move { drop(memory.put(&path, body, expected).await) });
+            }
+        }
+        Err(fault().into())
+    }
+}
+
+impl Register for FaultyRegister {
+    type Held = u64;
+
+    async fn load(&self) -> Result<Loaded<u64>, StorageError> {
+        let fate = self.faults.next().await;
+        if fate.is_some() { Err(fault()) } else { self.memory.load().await }
+    }
+
+    async fn swap(&self, held: u64, value: Bytes) -> Result<u64, SwapError> {
+        let memory = self.memory.clone();
+        match self.faults.next().await {
+            None => return memory.swap(held, value).await,
+            Some(Fate::Lost) => {}
+            Some(Fate::Persisted) => drop(memory.swap(held, value).await?),
+            Some(Fate::Late) => self.faults.later(async move { drop(memory.swap(held, value).await) }),
+        }
+        Err(fault().into())
+    }
+}

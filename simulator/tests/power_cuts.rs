@@ -1,0 +1,93 @@
+//! The folder, the real code, on a disk whose power is cut after every operation of several rounds.
+
+use std::time::Duration;
+
+use kiln_sequencer::LoadError;
+use kiln_simulator::disk::{SimulatedDisk, Trouble};
+use kiln_simulator::world::{Ledger, Patience, SeededEnvironment, entries, live, simulate};
+use kiln_storage::{Folder, FolderRegister, contract};
+
+const ROUNDS: usize = 3;
+
+async fn three_rounds(
+    disk: &SimulatedDisk,
+    ledger: &mut Ledger,
+    label: &str,
+    patience: Patience,
+) -> Result<(), LoadError> {
+    let rounds: Vec<_> = (0..ROUNDS).map(|round| entries(&format!("{label}, round {round}"), 100)).collect();
+    let store = Folder::on(std::sync::Arc::new(disk.below("log")), "a test".into())?;
+    let guard = std::sync::Arc::new(disk.below("state"));
+    let guard = FolderRegister::new(guard, "/state/guard".into(), "a test".into(), Duration::from_secs(1));
+    live(store, guard, SeededEnvironment::new(1), ledger, &rounds, patience).await
+}
+
+async fn check_at_rest(disk: &SimulatedDisk, ledger: &mut Ledger) -> u64 {
+    let store = Folder::on(std::sync::Arc::new(disk.below("log")), "a test".into()).expect("a folder");
+    ledger.check_at_rest(&store).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_simulated_disk_is_a_disk() {
+    let number = std::sync::atomic::AtomicU64::new(0);
+    contract::check(|| async {
+        let disk = SimulatedDisk::new(number.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        Folder::on(std::sync::Arc::new(disk), "a test".into()).expect("a folder")
+    })
+    .await;
+}
+
+/// Makes trouble at every operation in turn, lets `afterwards` bring the disk back, and goes on.
+fn at_every_operation(trouble: Trouble, seeds: u64, afterwards: fn(&SimulatedDisk)) -> usize {
+    for number in 0.. {
+        let mut pending = false;
+        for seed in 0..seeds {
+            let disk = SimulatedDisk::new(seed * 1_000 + number as u64);
+            disk.trouble_at(number, trouble);
+            let mut ledger = Ledger::default();
+            let context = format!("operation {number}, seed {seed}, {trouble:?}");
+            // A life ends with the trouble; then nobody answers any more.
+            let _ = simulate(three_rounds(&disk, &mut ledger, "first", Patience::Once));
+            pending = disk.trouble_is_pending();
+            afterwards(&disk);
+            let size = simulate(async {
+                let lived = three_rounds(&disk, &mut ledger, "second", Patience::Once).await;
+                lived.unwrap_or_else(|error| panic!("{context}: {error}"));
+                check_at_rest(&disk, &mut ledger).await
+            });
+            assert!((300..=600).contains(&size), "{context}: {size}");
+        }
+        if pending {
+            return number;
+        }
+    }
+    unreachable!("a run has an end");
+}
+
+#[test]
+fn no_power_cut_loses_what_was_acknowledged() {
+    let operations = at_every_operation(Trouble::PowerCut, 12, SimulatedDisk::restore_power);
+    assert!(operations > 50, "only {operations} operations");
+}
+
+#[test]
+fn no_kill_loses_what_was_acknowledged() {
+    at_every_operation(Trouble::PowerCut, 3, SimulatedDisk::revive);
+}
+
+#[test]
+fn no_failed_sync_is_believed_when_it_claims_success_later() {
+    // The operation fails, the process goes on or comes again, and then the power is cut.
+    at_every_operation(Trouble::FailsSeen, 6, |disk| {
+        disk.cut_power();
+        disk.restore_power();
+    });
+}
+
+#[test]
+fn no_failed_write_loses_what_was_acknowledged() {
+    at_every_operation(Trouble::FailsUndone, 3, |disk| {
+        disk.cut_power();
+        disk.restore_power();
+    });
+}
