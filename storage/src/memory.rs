@@ -39,6 +39,19 @@ impl Memory {
         lock(&self.objects).clone()
     }
 
+    /// A copy of everything, the head included, that nobody shares: a backup.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let head = MemoryRegister { state: Arc::new(Mutex::new(lock(&self.head.state).clone())) };
+        Self { objects: Arc::new(Mutex::new(self.objects())), head }
+    }
+
+    /// Goes back to what a copy holds, behind everybody's back.
+    pub fn go_back_to(&self, copy: &Self) {
+        *lock(&self.objects) = copy.objects();
+        *lock(&self.head.state) = lock(&copy.head.state).clone();
+    }
+
     /// Replaces or removes an object behind everybody's back, as a fault would.
     pub fn tamper(&self, path: &ObjectPath, body: Option<Bytes>) {
         let mut objects = lock(&self.objects);

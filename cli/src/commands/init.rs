@@ -1,0 +1,68 @@
+//! `kiln init`: makes a log.
+
+use std::sync::Arc;
+
+use kiln_sequencer::{Dedup, Log, Options, Sequencer, create_log};
+use kiln_storage::Folder;
+use kiln_tiles::KeyName;
+
+use crate::environment::System;
+use crate::failure::Failure;
+use crate::guard::GuardArgs;
+use crate::keys::KeyArgs;
+use crate::output::Output;
+use crate::store::FolderStore;
+
+/// Make a log; prints its vkey.
+///
+/// Where there is this log already it only prints the vkey. Runs that were interrupted can be repeated.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln init ./log --origin example.com/releases
+  kiln init ./log --origin example.com/releases --key release.key")]
+pub(crate) struct Init {
+    /// The folder to make the log in.
+    store: FolderStore,
+    /// The name of the log, for ever: no space, plus or control character, at most 255 bytes
+    /// [default: <host>/<folder>-<8 hex>].
+    #[arg(long)]
+    origin: Option<KeyName>,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    guard: GuardArgs,
+}
+
+impl Init {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        let vkey = if self.store.has_log()? {
+            let vkey = self.store.key(&self.key, self.origin.as_ref())?.verifier_key();
+            output.note(format_args!("{} holds this log already", self.store.folder().display()));
+            vkey
+        } else {
+            self.make(output).await?
+        };
+        let value = || serde_json::json!({ "origin": vkey.name().as_str(), "vkey": vkey.to_string() });
+        output.result(&vkey, value)
+    }
+
+    async fn make(&self, output: &Output) -> Result<kiln_tiles::VerifierKey, Failure> {
+        let (key, chosen) = self.store.key_of_new_log(&self.key, self.origin.clone())?;
+        let vkey = key.verifier_key();
+        let owner = format!("kiln init, process {}", std::process::id());
+        let folder = Folder::open(self.store.folder(), owner.clone())?;
+        let guard = self.guard.open(&vkey, self.store.folder(), owner)?;
+        self.store.keep_key(&key)?;
+        let log = Log::new(key, folder, guard, Dedup::off(), Arc::new(System));
+        create_log(&log).await?;
+        // The first load publishes the empty tree, so that readers find a log.
+        Sequencer::new(log, Options::default()).load().await?;
+        output.note(format_args!("made the log {} in {}", vkey.name(), self.store.folder().display()));
+        output.note(format_args!("  its key is {}: keep a copy, in secret", self.store.key_path().display()));
+        if chosen {
+            output.note("  its origin was chosen for you, since no --origin was given; it is for ever");
+        }
+        Ok(vkey)
+    }
+}

@@ -1,0 +1,64 @@
+//! `kiln key`: makes and shows keys.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use kiln_tiles::{KeyName, SigningKey};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::keys::{self, KeyFormat};
+use crate::output::Output;
+
+/// Make keys, and show the public half of one.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a key in a new file that only its owner can read; prints its vkey.
+    #[command(after_help = "\
+Examples:
+  kiln key new example.com/releases -o release.key
+  kiln key new example.com/releases -o release.pem --format pkcs8")]
+    New {
+        /// The name of the key; of a log's key it is the log's origin.
+        name: KeyName,
+        /// The file. One that is there is left alone.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// The form that the key is written in.
+        #[arg(long, value_name = "FORM", default_value = "note")]
+        format: KeyFormat,
+    },
+    /// Print the vkey of a secret key.
+    #[command(after_help = "\
+Example:
+  kiln key show release.key")]
+    Show {
+        /// The file, in note form or PKCS#8 PEM; only its owner may be able to read it.
+        file: PathBuf,
+        /// The name of the key, which a PKCS#8 file does not have.
+        #[arg(long)]
+        name: Option<KeyName>,
+    },
+}
+
+impl Key {
+    pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::New { name, output: path, format } => {
+                let key = keys::generate(name)?;
+                if !keys::write(&path, &key, format)? {
+                    let path = path.display();
+                    return Err(Failure::usage(format!("{path} exists already; no key is overwritten")));
+                }
+                output.note(format_args!("made the secret key {}", path.display()));
+                show(&key, *output)
+            }
+            Self::Show { file, name } => show(&keys::read(&file)?.named(name.as_ref())?, *output),
+        }
+    }
+}
+
+fn show(key: &SigningKey, output: Output) -> Result<(), Failure> {
+    let vkey = key.verifier_key();
+    output.result(&vkey, || json!({ "name": vkey.name().as_str(), "vkey": vkey.to_string() }))
+}

@@ -1,0 +1,69 @@
+//! The commands, one file each.
+
+mod add;
+mod bench;
+mod fsck;
+mod get;
+mod info;
+mod init;
+mod key;
+mod prove;
+mod serve;
+mod tail;
+mod verify;
+mod vkey;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What kiln does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(serve::Serve),
+    Init(init::Init),
+    Vkey(vkey::Vkey),
+    Add(add::Add),
+    Get(get::Get),
+    Prove(prove::Prove),
+    Verify(verify::Verify),
+    Info(info::Info),
+    Tail(tail::Tail),
+    Fsck(fsck::Fsck),
+    #[command(subcommand)]
+    Key(key::Key),
+    Bench(bench::Bench),
+}
+
+impl Command {
+    /// Whether it runs until it is told to stop.
+    pub(crate) const fn is_server(&self) -> bool {
+        matches!(self, Self::Serve(_))
+    }
+
+    pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::Init(command) => on_runtime(command.run(output)),
+            Self::Serve(command) => on_runtime(command.run(output)),
+            Self::Add(command) => on_runtime(command.run(output)),
+            Self::Get(command) => on_runtime(command.run(output)),
+            Self::Prove(command) => on_runtime(command.run(output)),
+            Self::Info(command) => on_runtime(command.run(output)),
+            Self::Tail(command) => on_runtime(command.run(output)),
+            Self::Fsck(command) => on_runtime(command.run(output)),
+            Self::Bench(command) => on_runtime(command.run(output)),
+            Self::Vkey(command) => command.run(output),
+            Self::Verify(command) => command.run(output),
+            Self::Key(command) => command.run(output),
+        }
+    }
+}
+
+fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(command);
+    // What still reads from a slow disk or waits for a name server must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,30 @@
+//! `kiln vkey`: prints the key that a log is verified by.
+
+use crate::failure::Failure;
+use crate::keys::KeyArgs;
+use crate::output::Output;
+use crate::store::FolderStore;
+
+/// Print the vkey of a log of one's own: one line, nothing else. Needs no lock.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  export KILN_VKEY=$(kiln vkey ./log)")]
+pub(crate) struct Vkey {
+    /// The store that the log lives in.
+    store: FolderStore,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+impl Vkey {
+    pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
+        let folder = self.store.folder();
+        if !folder.is_dir() {
+            return Err(Failure::undone(format!("{}: no such folder", folder.display())));
+        }
+        let vkey = self.store.key(&self.key, None)?.verifier_key();
+        let value = || serde_json::json!({ "origin": vkey.name().as_str(), "vkey": vkey.to_string() });
+        output.result(&vkey, value)
+    }
+}

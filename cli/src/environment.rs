@@ -1,0 +1,67 @@
+//! The clock, the dice and the machine. Nothing else in this crate asks for them.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use kiln_sequencer::Environment;
+
+/// The machine that this process runs on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct System;
+
+impl Environment for System {
+    fn unix_time(&self) -> u64 {
+        // A clock before 1970 is wrong by so much that no number would be better than another.
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    fn random_id(&self) -> [u8; 16] {
+        random().expect("a system that gave randomness at the start goes on giving it")
+    }
+}
+
+/// Random bytes, fit for secrets.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// How long something takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// How long ago this moment of the file system was; `None` for one that lies ahead.
+pub(crate) fn age(moment: SystemTime) -> Option<Duration> {
+    SystemTime::now().duration_since(moment).ok()
+}
+
+/// What this machine calls itself.
+pub(crate) fn host_name() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// Lets this process open as many files as the system would let it: a connection is one. The
+/// usual limit of 1,024 is a default for programs that use `select`.
+pub(crate) fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        // Where it is refused, connections above the limit are, later.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+}

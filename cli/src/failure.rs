@@ -1,0 +1,167 @@
+//! Why a command ended without success: an exit code, a reason, and what to do.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use kiln_client::{BadLog, ClientError, Evidence, HttpSetupError, SubmitError, TokenError};
+use kiln_sequencer::{LoadError, RoundError};
+use kiln_storage::StorageError;
+
+/// What the exit code says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// The log, proof or signature is bad.
+    Bad = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// It could not be done. Nothing is said about the log.
+    Undone = 3,
+}
+
+/// Why a command ended without success.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    error: Box<dyn Error + Send + Sync>,
+    hint: Option<Hint>,
+}
+
+/// What to do about it.
+#[derive(Debug)]
+enum Hint {
+    Advice(&'static str),
+    Evidence(Box<Evidence>),
+}
+
+impl Failure {
+    /// The log, proof or signature is bad.
+    pub(crate) fn bad(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { exit: Exit::Bad, error: error.into(), hint: None }
+    }
+
+    /// Wrong usage: another command line would do.
+    pub(crate) fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { exit: Exit::Usage, error: error.into(), hint: None }
+    }
+
+    /// It could not be done.
+    pub(crate) fn undone(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { exit: Exit::Undone, error: error.into(), hint: None }
+    }
+
+    /// A file could not be read or written.
+    pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
+        Self::undone(format!("{}: {error}", path.display()))
+    }
+
+    /// And what to do about it.
+    pub(crate) fn with_advice(self, advice: &'static str) -> Self {
+        Self { hint: Some(Hint::Advice(advice)), ..self }
+    }
+
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Whether nobody reads any more what is printed, as in `kiln tail LOG | head`.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        let error = self.error.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)?;
+        match &self.hint {
+            None => Ok(()),
+            Some(Hint::Advice(advice)) => write!(f, "\n  {advice}"),
+            Some(Hint::Evidence(evidence)) => write!(
+                f,
+                "\nKeep both checkpoints: they show anybody what the log did.\n\n{}\n{}",
+                evidence.known.note(),
+                evidence.served.note()
+            ),
+        }
+    }
+}
+
+/// What is written to standard output, and nothing else, ends here.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::undone(error)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let hint = match &error {
+            ClientError::BadLog(BadLog::Fork(evidence) | BadLog::Rollback(evidence)) => {
+                Some(Hint::Evidence(evidence.clone()))
+            }
+            _ => None,
+        };
+        let exit = if error.is_bad_log() { Exit::Bad } else { Exit::Undone };
+        Self { exit, error: error.into(), hint }
+    }
+}
+
+impl From<SubmitError> for Failure {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            error if error.is_bad_log() => Self::bad(error),
+            SubmitError::Empty | SubmitError::TooLong(_) | SubmitError::BatchTooLarge => Self::usage(error),
+            error if error.is_retryable() => {
+                Self::undone(error).with_advice("Run the same again: what is in the log already is not added twice.")
+            }
+            error => Self::undone(error),
+        }
+    }
+}
+
+impl From<HttpSetupError> for Failure {
+    fn from(error: HttpSetupError) -> Self {
+        match error {
+            HttpSetupError::Url(_) => Self::usage(error),
+            error => Self::undone(error),
+        }
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        Self::undone(error)
+    }
+}
+
+impl From<getrandom::Error> for Failure {
+    fn from(error: getrandom::Error) -> Self {
+        Self::undone(format!("the system has no randomness to give: {error}"))
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match &error {
+            LoadError::OtherLog { .. } => Self::bad(error)
+                .with_advice("Give the key that the log was made with: its own folder has it in private/key."),
+            LoadError::NotAccepted { .. } => Self::usage(error),
+            LoadError::Read(_) | LoadError::Head(_) | LoadError::Rounds { .. } if error.is_bad_log() => {
+                Self::bad(error).with_advice(
+                    "`kiln fsck` names the damaged objects; bring them back from a mirror, a CDN or a backup. Nothing was signed.",
+                )
+            }
+            LoadError::Round(RoundError::Guard(_)) if !error.is_bad_log() => Self::undone(error),
+            _ if error.is_bad_log() => Self::bad(error),
+            _ => Self::undone(error),
+        }
+    }
+}

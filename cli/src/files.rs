@@ -1,0 +1,77 @@
+//! Reading and writing files, bounded and in one step.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use tempfile::Builder;
+
+use crate::failure::Failure;
+
+/// Reads a file, or standard input for `-`, up to `limit` bytes and one: so what is too long shows.
+pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    read_bounded(path, limit as u64 + 1).map_err(|error| Failure::file(path, &error))
+}
+
+/// Reads all of a file, or of standard input for `-`.
+pub(crate) fn read_all(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_bounded(path, u64::MAX).map_err(|error| Failure::file(path, &error))
+}
+
+fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().take(most).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Who may read a file that is made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Readers {
+    /// Its owner alone.
+    Owner,
+    /// Whoever the umask lets.
+    Usual,
+}
+
+/// Puts a file in place of any of that name, in one step.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = written(path, bytes, Readers::Usual).and_then(|file| Ok(file.persist(path)?));
+    written.map(drop).map_err(|error| Failure::file(path, &error))
+}
+
+/// Makes a file, durably, in one step, unless there is one of that name: `false` then.
+pub(crate) fn create(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<bool> {
+    let file = written(path, bytes, readers)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => {
+            File::open(folder_of(path))?.sync_all()?;
+            Ok(true)
+        }
+        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(failed) => Err(failed.error),
+    }
+}
+
+fn written(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = if readers == Readers::Owner { 0o600 } else { 0o666 }; // less what the umask takes
+        builder.permissions(std::fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    let mut file = builder.tempfile_in(folder_of(path))?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

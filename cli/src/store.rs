@@ -1,0 +1,217 @@
+//! A `STORE`: where a log lives. In this version a folder.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use kiln_tiles::{KeyName, SigningKey};
+
+use crate::environment;
+use crate::failure::Failure;
+use crate::keys::{self, KeyArgs, KeyFormat};
+
+/// A folder that a log lives in, or will.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct FolderStore {
+    folder: PathBuf,
+}
+
+/// The text names no store that this version knows.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a store is a folder: object stores (s3://, gs://, az://) come with a later version of kiln")]
+pub(crate) struct StoreError;
+
+impl FromStr for FolderStore {
+    type Err = StoreError;
+
+    fn from_str(store: &str) -> Result<Self, StoreError> {
+        let is_folder = !store.is_empty() && !store.contains("://");
+        if is_folder { Ok(Self::at(Path::new(store))) } else { Err(StoreError) }
+    }
+}
+
+/// What a folder holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Contents {
+    /// No log: it is empty, or is not there, or somebody began to make a log here.
+    Nothing,
+    /// A log.
+    Log,
+    /// What readers see of a log, but not its private half.
+    PublicHalf,
+    /// Something that is no log.
+    Other,
+}
+
+impl FolderStore {
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folder by the name that every process would call it.
+    pub(crate) fn canonical(&self) -> PathBuf {
+        self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone())
+    }
+
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.folder.join("private/key")
+    }
+
+    /// Where the dedup index is, unless said otherwise.
+    pub(crate) fn dedup_path(&self) -> PathBuf {
+        self.folder.join("private/dedup")
+    }
+
+    pub(crate) fn contents(&self) -> Result<Contents, Failure> {
+        self.look().map_err(|error| Failure::file(&self.folder, &error))
+    }
+
+    fn look(&self) -> io::Result<Contents> {
+        let holds = |name: &str| self.folder.join(name).try_exists();
+        if holds("private/head/0")? || holds("private/head/1")? {
+            return Ok(Contents::Log);
+        }
+        if holds("public/checkpoint")? || holds("public/tile")? {
+            return Ok(Contents::PublicHalf);
+        }
+        let mut names = match fs::read_dir(&self.folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Contents::Other),
+            Err(error) => return Err(error),
+        };
+        let ours = |name: &OsStr| name == "private" || name == "public" || name == "lost+found";
+        let other = names.try_fold(false, |other, entry| Ok::<_, io::Error>(other || !ours(&entry?.file_name())))?;
+        Ok(if other { Contents::Other } else { Contents::Nothing })
+    }
+
+    /// Whether there is a log, or may be one made. Anything else is left alone.
+    pub(crate) fn has_log(&self) -> Result<bool, Failure> {
+        let folder = self.folder.display();
+        match self.contents()? {
+            Contents::Log => Ok(true),
+            Contents::Nothing => Ok(false),
+            Contents::PublicHalf => Err(Failure::bad(format!(
+                "{folder} holds what readers see of a log, but its head is gone (private/head): \
+                 a log made anew here would contradict it. Bring private/ back from a backup"
+            ))),
+            Contents::Other => Err(Failure::usage(format!(
+                "{folder} holds something that is no log: give a folder that is empty, or none yet"
+            ))),
+        }
+    }
+
+    /// The log's key, by which it goes on: the one given, else the store's own.
+    pub(crate) fn key(&self, given: &KeyArgs, origin: Option<&KeyName>) -> Result<SigningKey, Failure> {
+        if let Some(key) = given.given()? {
+            return key.named(origin);
+        }
+        let path = self.key_path();
+        if !path.try_exists().map_err(|error| Failure::file(&path, &error))? {
+            let path = path.display();
+            return Err(Failure::usage(format!("the log's key is not at {path}: give it with --key FILE")));
+        }
+        let key = keys::read(&path)?.named(None)?;
+        match origin.filter(|&origin| origin != key.name()) {
+            Some(origin) => Err(Failure::usage(format!(
+                "{} holds the log {}: it cannot become {origin}, for an origin is for ever",
+                self.folder.display(),
+                key.name()
+            ))),
+            None => Ok(key),
+        }
+    }
+
+    /// The key of a log that is to be made: the one given, or that of an earlier try, or a new one.
+    /// Tells whether the origin was chosen here.
+    pub(crate) fn key_of_new_log(
+        &self,
+        given: &KeyArgs,
+        origin: Option<KeyName>,
+    ) -> Result<(SigningKey, bool), Failure> {
+        if let Some(key) = given.given()? {
+            return Ok((key.named(origin.as_ref())?, false));
+        }
+        let chosen = origin.is_none();
+        if !self.key_path().exists() {
+            let key = keys::generate(origin.clone().map_or_else(|| self.choose_origin(), Ok)?)?;
+            self.keep_key(&key)?;
+        }
+        // What counts is what stands there: another process may have been first.
+        Ok((self.key(given, origin.as_ref())?, chosen))
+    }
+
+    /// Keeps the key in the store, unless there is one.
+    pub(crate) fn keep_key(&self, key: &SigningKey) -> Result<(), Failure> {
+        let path = self.key_path();
+        let private = self.folder.join("private");
+        make_private(&private).map_err(|error| Failure::file(&private, &error))?;
+        keys::write(&path, key, KeyFormat::Note).map(drop)
+    }
+
+    /// `<host>/<folder>-<8 hex>`.
+    fn choose_origin(&self) -> Result<KeyName, Failure> {
+        let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        let folder = folder.file_name().unwrap_or(OsStr::new("log")).to_string_lossy().into_owned();
+        let random: [u8; 4] = environment::random()?;
+        let random = u32::from_be_bytes(random);
+        let name = format!("{}/{}-{random:08x}", plain(&environment::host_name()), plain(&folder));
+        name.parse().map_err(Failure::usage)
+    }
+}
+
+/// As much of a name as an origin may have.
+fn plain(name: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    name.chars().map(|c| if allowed(c) { c } else { '-' }).take(100).collect()
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    #[cfg(unix)]
+    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_told_from_a_log_and_from_anything_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::at(folder.path());
+        assert_eq!(store.contents().unwrap(), Contents::Nothing);
+        fs::create_dir_all(folder.path().join("private")).unwrap();
+        assert_eq!(store.contents().unwrap(), Contents::Nothing);
+        fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        assert_eq!(store.contents().unwrap(), Contents::Other);
+        fs::create_dir_all(folder.path().join("public/tile")).unwrap();
+        assert_eq!(store.contents().unwrap(), Contents::PublicHalf);
+        fs::create_dir_all(folder.path().join("private/head/0")).unwrap();
+        assert_eq!(store.contents().unwrap(), Contents::Log);
+        assert_eq!(FolderStore::at(&folder.path().join("none")).contents().unwrap(), Contents::Nothing);
+        assert_eq!(FolderStore::at(&folder.path().join("notes.txt")).contents().unwrap(), Contents::Other);
+    }
+
+    #[test]
+    fn a_store_is_a_folder() {
+        assert_eq!("log".parse(), Ok(FolderStore::at(Path::new("log"))));
+        for bad in ["", "s3://bucket/prefix", "gs://bucket"] {
+            assert_eq!(bad.parse::<FolderStore>(), Err(StoreError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_made_of_plain_characters() {
+        assert_eq!(plain("my log+1\n"), "my-log-1-");
+        let origin = FolderStore::at(Path::new("/tmp/my log+1")).choose_origin().unwrap();
+        assert!(origin.as_str().contains("/my-log-1-"), "{origin}");
+    }
+}
