@@ -7,12 +7,13 @@ use futures_util::stream::StreamExt;
 use kiln_tiles::{SignedCheckpoint, TreeHead, partial_tiles};
 
 use crate::blame::blame;
+use crate::bundle::VerifiedBundle;
 use crate::cache::Cache;
 use crate::client::Client;
 use crate::error::{BadLog, ClientError};
 use crate::fetch;
 use crate::find::Progress;
-use crate::leaves::{Leaves, VerifiedBundle};
+use crate::leaves::Leaves;
 use crate::offload::offload;
 use crate::pipeline;
 use crate::source::Source;

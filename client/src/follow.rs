@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 
+use crate::bundle::VerifiedBundle;
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::leaves::VerifiedBundle;
 use crate::source::Source;
 use crate::stream::{Bundles, Entries, walk};
 

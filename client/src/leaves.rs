@@ -1,10 +1,8 @@
 //! What the tree has at the places of one level-0 tile, and whether entries are those.
 
-use std::collections::VecDeque;
+use kiln_tiles::{BundleCoord, Hash, HashTile, ParseBundleError, TileCoord, split_entries};
 
-use bytes::Bytes;
-use kiln_tiles::{BundleCoord, EntryBundle, Hash, HashTile, TileCoord};
-
+use crate::bundle::VerifiedBundle;
 use crate::error::{ClientError, Fault};
 use crate::fetch::{self, Found};
 
@@ -62,145 +60,65 @@ impl Leaves {
 
     /// Reads the bundle and verifies every entry in it.
     pub(crate) fn verify_bundle(&self, found: &Found<BundleCoord>) -> Result<VerifiedBundle, ClientError> {
-        let (bundle, tile) = self.hash_bundle(found)?;
-        if self.are(&tile) { Ok(bundle.entries) } else { Err(bundle.damaged(self.first_wrong(&tile))) }
+        let hashed = self.hash(found)?;
+        if self.are(&hashed.tile) { Ok(hashed.entries) } else { Err(self.unlike(&hashed, found)) }
     }
 
     /// Reads tile and bundle, and says which of them is at fault where one is. The entries are
     /// hashed, and the tree above them, once for both.
     pub(crate) fn verify_both(
         &self,
-        found: &Found<TileCoord>,
+        tile: &Found<TileCoord>,
         bundle: &Found<BundleCoord>,
     ) -> Result<VerifiedBundle, ClientError> {
-        let published = fetch::parse_tile(self.tile(), found)?;
-        let (bundle, hashed) = self.hash_bundle(bundle).or_else(|error| {
-            // A tile that is wrong as well comes first.
-            self.verify_tile(found).and(Err(error))
-        })?;
-        let good = self.are(&hashed);
-        if good && published == hashed {
-            return Ok(bundle.entries);
+        let published = fetch::parse_tile(self.tile(), tile)?;
+        // A tile that is wrong as well comes first.
+        let hashed = self.hash(bundle).or_else(|error| self.verify_tile(tile).and(Err(error)))?;
+        match (self.are(&hashed.tile), published == hashed.tile) {
+            (true, true) => Ok(hashed.entries),
+            (false, false) if self.are(&published) => {
+                Err(Self::with_tile(self.bundle, published).unlike(&hashed, bundle))
+            }
+            _ => Err(ClientError::damaged(tile.coord.to_string(), Fault::Hash)),
         }
-        if !good && self.are(&published) {
-            return Err(bundle.damaged(Self::with_tile(self.bundle, published).first_wrong(&hashed)));
-        }
-        Err(ClientError::damaged(found.coord.to_string(), Fault::Hash))
     }
 
-    /// The tile that the entries of a bundle make.
-    fn hash_bundle(&self, found: &Found<BundleCoord>) -> Result<(Hashed, HashTile), ClientError> {
+    /// Hashes the entries of a bundle, as many as belong to these leaves. In one pass: each entry is
+    /// hashed while the next one is on its way from memory.
+    fn hash(&self, found: &Found<BundleCoord>) -> Result<Hashed, ClientError> {
         let damaged = |fault: Fault| ClientError::damaged(found.coord.to_string(), fault);
-        let parsed = EntryBundle::parse(found.coord, &found.bytes);
-        let bundle = parsed.map_err(|error| damaged(error.into()))?;
-        let bundle = bundle.prefix(self.bundle.width()).ok_or_else(|| damaged(Fault::Hash))?;
-        let hashes: Vec<u8> = bundle.leaf_hashes().flat_map(|hash| *hash.as_bytes()).collect();
+        let (wanted, there) = (usize::from(self.bundle.width()), usize::from(found.coord.width()));
+        let mut entries = VerifiedBundle::with_capacity(self.bundle.start(), found.bytes.clone(), wanted);
+        let mut hashes = Vec::with_capacity(wanted * Hash::SIZE);
+        let mut count = 0;
+        // One more than expected is enough to know that there are too many.
+        for entry in split_entries(&found.bytes).take(there + 1) {
+            let entry = entry.map_err(|error| damaged(error.into()))?;
+            count += 1;
+            if count <= wanted {
+                hashes.extend_from_slice(Hash::leaf(entry).as_bytes());
+                entries.push(entry);
+            }
+        }
+        if count != there {
+            return Err(damaged(ParseBundleError::Count(there).into()));
+        }
         let tile = HashTile::parse(self.tile(), &hashes).map_err(|error| damaged(error.into()))?;
-        let entries = VerifiedBundle::new(found.bytes.clone(), &bundle);
-        Ok((Hashed { coord: found.coord, entries }, tile))
+        Ok(Hashed { entries, tile })
     }
 
-    fn first_wrong(&self, tile: &HashTile) -> Fault {
-        let Known::Hashes(known) = &self.known else { return Fault::Hash };
-        let differs = known.hashes().iter().zip(tile.hashes()).position(|(known, found)| known != found);
-        let start = self.bundle.start();
-        differs.map_or(Fault::Hash, |position| Fault::Entry(start.saturating_add(position as u64)))
+    /// The error of a bundle that is another than these leaves': its first wrong entry, where their
+    /// hashes are known.
+    fn unlike(&self, hashed: &Hashed, found: &Found<BundleCoord>) -> ClientError {
+        let known = if let Known::Hashes(known) = &self.known { known.hashes() } else { &[] };
+        let differs = known.iter().zip(hashed.tile.hashes()).position(|(known, found)| known != found);
+        let index = |position| Fault::Entry(self.bundle.start().saturating_add(position as u64));
+        ClientError::damaged(found.coord.to_string(), differs.map_or(Fault::Hash, index))
     }
 }
 
-/// A bundle whose entries are hashed and not yet compared.
+/// A bundle whose entries are hashed and not yet compared, and the tile that they make.
 struct Hashed {
-    coord: BundleCoord,
     entries: VerifiedBundle,
-}
-
-impl Hashed {
-    fn damaged(&self, fault: Fault) -> ClientError {
-        ClientError::damaged(self.coord.to_string(), fault)
-    }
-}
-
-/// Consecutive entries, at most 256, each of which is in the log at its index.
-#[derive(Clone, Debug)]
-pub struct VerifiedBundle {
-    start: u64,
-    bytes: Bytes,
-    spans: VecDeque<(u32, u32)>, // start and end of each entry in `bytes`
-}
-
-impl VerifiedBundle {
-    fn new(bytes: Bytes, bundle: &EntryBundle<'_>) -> Self {
-        const PREFIX: u32 = 2; // each entry stands behind its length, a uint16
-        let mut end = 0;
-        let span = |entry: &&[u8]| {
-            let start = end + PREFIX;
-            end = start + u32::try_from(entry.len()).unwrap_or(0); // at most 65,535
-            (start, end)
-        };
-        let spans = bundle.entries().iter().map(span).collect();
-        Self { start: bundle.coord().start(), bytes, spans }
-    }
-
-    /// The index of the first entry.
-    #[must_use]
-    pub const fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// The index after the last entry.
-    #[must_use]
-    pub fn end(&self) -> u64 {
-        self.start.saturating_add(self.spans.len() as u64)
-    }
-
-    /// How many entries there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// Each entry with its index, without copying it.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let entry = |&(start, end): &(u32, u32)| &self.bytes[start as usize..end as usize];
-        (self.start..).zip(self.spans.iter().map(entry))
-    }
-
-    /// How many bytes the entries have together.
-    #[must_use]
-    pub fn entry_bytes(&self) -> u64 {
-        self.spans.iter().map(|&(start, end)| u64::from(end - start)).sum()
-    }
-
-    /// The entry at an index, as a slice of the bundle's bytes.
-    pub(crate) fn entry(&self, index: u64) -> Option<Bytes> {
-        let position = usize::try_from(index.checked_sub(self.start)?).ok()?;
-        let &(start, end) = self.spans.get(position)?;
-        Some(self.bytes.slice(start as usize..end as usize))
-    }
-
-    /// Takes the first entry out.
-    pub(crate) fn pop_first(&mut self) -> Option<(u64, Bytes)> {
-        let (start, end) = self.spans.pop_front()?;
-        let index = self.start;
-        self.start = index.saturating_add(1);
-        Some((index, self.bytes.slice(start as usize..end as usize)))
-    }
-
-    /// Only the entries of `range`.
-    pub(crate) fn within(mut self, range: &core::ops::Range<u64>) -> Self {
-        let clamp = |index: u64| {
-            usize::try_from(index.saturating_sub(self.start)).unwrap_or(usize::MAX).min(self.spans.len())
-        };
-        let (from, to) = (clamp(range.start), clamp(range.end));
-        self.spans.truncate(to);
-        self.spans.drain(..from.min(to));
-        self.start = self.start.saturating_add(from as u64);
-        self
-    }
+    tile: HashTile,
 }

@@ -4,6 +4,7 @@
 mod any;
 mod blame;
 mod builder;
+mod bundle;
 mod cache;
 mod check;
 mod client;
@@ -30,6 +31,7 @@ pub use kiln_tiles as tiles;
 #[cfg(all(feature = "folder", feature = "http"))]
 pub use any::AnySource;
 pub use builder::ClientBuilder;
+pub use bundle::VerifiedBundle;
 pub use check::Checked;
 pub use client::{Client, Freshness, Update};
 pub use error::{BadLog, ClientError, Evidence, Fault};
@@ -41,7 +43,6 @@ pub use http::{
     HttpError, HttpOptions, HttpSetupError, HttpSource, SubmitError, Submitter, TokenError, UrlError, Wait,
     batches,
 };
-pub use leaves::VerifiedBundle;
 pub use memory::MemorySource;
 pub use source::{Source, SourceError};
 pub use stream::{Bundles, Entries};

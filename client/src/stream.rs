@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, FusedStream, Stream, StreamExt, TryStreamExt};
 
+use crate::bundle::VerifiedBundle;
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::leaves::VerifiedBundle;
 use crate::pipeline;
 use crate::source::Source;
 use crate::tree::Tree;

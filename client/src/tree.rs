@@ -9,10 +9,11 @@ use kiln_tiles::{
     partial_tiles,
 };
 
+use crate::bundle::VerifiedBundle;
 use crate::cache::Cache;
 use crate::error::{BadLog, ClientError, Fault};
 use crate::fetch;
-use crate::leaves::{Leaves, VerifiedBundle};
+use crate::leaves::Leaves;
 use crate::offload::offload;
 use crate::source::Source;
 

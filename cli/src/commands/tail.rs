@@ -34,7 +34,7 @@ pub(crate) struct Tail {
     #[arg(long)]
     no_follow: bool,
     /// Write the bytes of each entry as they are, and a zero byte behind each.
-    #[arg(short = '0', long, conflicts_with = "json")]
+    #[arg(short = '0', long)]
     null: bool,
 }
 

@@ -1,0 +1,205 @@
+//! `kiln serve`: runs a log.
+
+mod doors;
+mod opening;
+mod signals;
+mod words;
+
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kiln_sequencer::{
+    CatchUp, Description, LogServer, Options, PoolLimits, Sequencer, ServerOptions, Status, SubmissionLimits,
+    Writer,
+};
+use kiln_storage::{Folder, FolderRegister, MutableObjects, ObjectPath, PutError};
+use kiln_tiles::{KeyName, MAX_ENTRY_SIZE, TreeHead};
+use tokio::sync::watch;
+
+use crate::environment::{self, Stopwatch};
+use crate::failure::Failure;
+use crate::guard::GuardArgs;
+use crate::keys::KeyArgs;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::quantity::{parse_bytes, parse_span};
+use crate::store::FolderStore;
+use doors::{DoorArgs, Doors};
+
+type FolderSequencer = Sequencer<Folder, FolderRegister>;
+type FolderWriter = Writer<Folder, FolderRegister>;
+
+/// Run a log: takes POST /add, serves reads.
+///
+/// In a folder with no log it makes one first, key included. When it takes entries it prints a line
+/// with origin, vkey, store, URL and size, and then `ready`. SIGTERM or SIGINT ends it: it stops
+/// taking entries, finishes the round, answers, and exits 0; a second one ends it at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln serve ./log
+  kiln serve /srv/log --origin example.com/releases --listen 0.0.0.0:8080 --admin-listen 127.0.0.1:9090")]
+pub(crate) struct Serve {
+    /// The folder that the log lives in, or will: DIR/public is what readers see, DIR/private its own.
+    store: FolderStore,
+    #[command(flatten)]
+    doors: DoorArgs,
+    /// The name of the log, for ever: no space, plus or control character, at most 255 bytes
+    /// [default: <host>/<folder>-<8 hex>].
+    #[arg(long)]
+    origin: Option<KeyName>,
+    /// The time from the start of a round to that of the next.
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = parse_span)]
+    interval: Duration,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    guard: GuardArgs,
+    /// Start with this head although the guard is missing: you know that no larger tree was signed.
+    #[arg(long, value_name = "SIZE:ROOT")]
+    accept_head: Option<TreeHead>,
+    /// Whether an entry that was logged before gets the index that it has.
+    #[arg(long, value_name = "HOW", default_value = "exact")]
+    dedup: DedupMode,
+    /// Keep the dedup index here instead of in the store; it can be deleted at any time.
+    #[arg(long, value_name = "FOLDER")]
+    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// Whether equal entries are one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum DedupMode {
+    /// An entry is logged once, ever.
+    Exact,
+    /// An entry is logged as often as it is sent.
+    Off,
+}
+
+/// What may be used up.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct LimitArgs {
+    /// A round starts early when this many bytes wait.
+    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = parse_bytes)]
+    round_bytes: usize,
+    /// The most entries that wait for a round; above it answers are 503.
+    #[arg(long, value_name = "N", default_value_t = 1 << 20)]
+    pool_entries: usize,
+    /// The most bytes of entries that wait for a round; above it answers are 503.
+    #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = parse_bytes)]
+    pool_bytes: usize,
+    /// The longest entry that is taken.
+    #[arg(long, value_name = "BYTES", default_value_t = MAX_ENTRY_SIZE, value_parser = parse_entry_bytes)]
+    max_entry_bytes: usize,
+    /// The most connections to a listener at once.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    max_connections: usize,
+}
+
+/// The number is no length of an entry.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("an entry has 1 to {MAX_ENTRY_SIZE} bytes")]
+struct EntryBytesError;
+
+fn parse_entry_bytes(text: &str) -> Result<usize, EntryBytesError> {
+    let bytes = parse_bytes(text).ok().filter(|&bytes| bytes <= MAX_ENTRY_SIZE);
+    bytes.ok_or(EntryBytesError)
+}
+
+impl Serve {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        environment::raise_file_limit();
+        let mut stop = signals::stop()?;
+        let doors = Doors::bind(&self.doors).await;
+        let made = !self.store.has_log()?;
+        if made && doors.is_err() {
+            return doors.map(drop); // and nothing was made
+        }
+        let opened = self.open(made).await?; // names another process that holds the store
+        let doors = doors?;
+        let description = doors.describe(opened.log.trusted(), self.submission_limits());
+        let sequencer = Sequencer::new(opened.log, self.options());
+        let shared = sequencer.shared();
+        let server = Arc::new(LogServer::new(shared.clone(), &description, self.server_options()));
+        let served = doors.serve(&server, self.limits.max_connections, &stop);
+        let writer = tokio::select! {
+            writer = load(&sequencer) => writer?,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
+        publish(shared.log.store(), &description).await?;
+        let started = words::Started {
+            store: self.store.canonical(),
+            description: &description,
+            head: writer.head(),
+            made: opened.made,
+        };
+        if let Err(error) = started.tell(*output) {
+            tracing::warn!(%error, "nobody reads standard output");
+        }
+        sequencer.run(writer, stop).await;
+        served.finish().await;
+        tracing::info!("stopped: every entry that was taken is published");
+        Ok(())
+    }
+
+    fn options(&self) -> Options {
+        let LimitArgs { round_bytes, pool_entries, pool_bytes, .. } = self.limits;
+        let pool = PoolLimits { entries: pool_entries, bytes: pool_bytes, round_bytes };
+        Options { interval: self.interval, pool, accept_head: self.accept_head }
+    }
+
+    fn submission_limits(&self) -> SubmissionLimits {
+        SubmissionLimits { entry_bytes: self.limits.max_entry_bytes, ..SubmissionLimits::default() }
+    }
+
+    fn server_options(&self) -> ServerOptions {
+        let usual = ServerOptions::default();
+        let answer_timeout = usual.answer_timeout + 2 * self.interval;
+        ServerOptions { limits: self.submission_limits(), answer_timeout, ..usual }
+    }
+}
+
+/// How often a long start says how far it is, where no bar can be drawn.
+const PROGRESS_MESSAGES: Duration = Duration::from_secs(5);
+
+/// Loads the log, and says how far it is.
+async fn load(sequencer: &FolderSequencer) -> Result<FolderWriter, Failure> {
+    let mut states = sequencer.shared().watch();
+    let (mut progress, mut said) = (Progress::of("entries in the dedup index"), Stopwatch::start());
+    let mut loading = pin!(sequencer.load());
+    loop {
+        tokio::select! {
+            loaded = &mut loading => return Ok(loaded?),
+            Ok(()) = states.changed() => {}
+        }
+        if let Status::CatchingUp(CatchUp { done, of }) = states.borrow_and_update().status {
+            progress.set(done, of);
+            if said.elapsed() >= PROGRESS_MESSAGES {
+                said = Stopwatch::start();
+                tracing::info!(done, of, "the dedup index catches up");
+            }
+        }
+    }
+}
+
+/// Writes `log.json`, if it says something new.
+async fn publish(store: &Folder, description: &Description) -> Result<(), Failure> {
+    let path: ObjectPath = "log.json".parse().expect("an object name");
+    let json = Bytes::from(description.to_json());
+    let found = store.read_version(&path).await?;
+    if found.as_ref().is_some_and(|(standing, _)| *standing == json) {
+        return Ok(());
+    }
+    match store.put(&path, json, found.map(|(_, version)| version)).await {
+        // Whoever else wrote it meanwhile is no writer of this log: it is advice, and stays.
+        Ok(_) | Err(PutError::Conflict) => Ok(()),
+        Err(PutError::Storage(error)) => Err(error.into()),
+    }
+}
+
+/// Tells that the process was told to stop.
+type Stop = watch::Receiver<bool>;

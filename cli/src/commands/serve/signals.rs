@@ -1,0 +1,58 @@
+//! SIGTERM and SIGINT: the first asks, the second ends the process.
+
+use tokio::sync::watch;
+
+use super::Stop;
+use crate::failure::{Exit, Failure};
+
+/// True once the process was told to stop. From now on a signal does no more than that, until the second.
+pub(super) fn stop() -> Result<Stop, Failure> {
+    let (tell, stop) = watch::channel(false);
+    let mut signals = Signals::new()?;
+    tokio::spawn(async move {
+        signals.next().await;
+        tracing::info!("told to stop: finishing the round (once more to end at once)");
+        let _ = tell.send(true);
+        signals.next().await;
+        std::process::exit(Exit::Undone as i32);
+    });
+    Ok(stop)
+}
+
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        // Where it cannot be heard, nobody can say it.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}

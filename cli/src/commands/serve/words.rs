@@ -1,0 +1,110 @@
+//! What a log that starts says: for people, and the two lines that programs wait for.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use kiln_sequencer::Description;
+use kiln_tiles::TreeHead;
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// How a log was made that did not exist before.
+pub(super) struct Made {
+    /// Whether its origin was chosen for its operator.
+    pub(super) chosen: bool,
+    /// Where its key is, if in the store.
+    pub(super) key: Option<PathBuf>,
+}
+
+/// A log that takes entries from now on.
+pub(super) struct Started<'a> {
+    pub(super) store: PathBuf,
+    pub(super) description: &'a Description,
+    pub(super) head: TreeHead,
+    pub(super) made: Option<Made>,
+}
+
+impl Started<'_> {
+    /// Says so on standard output; the last line is `ready`.
+    pub(super) fn tell(&self, output: Output) -> Result<(), Failure> {
+        if let Some(made) = &self.made {
+            output.line(self.birth(made))?;
+        }
+        if self.made.is_some() || output.is_terminal() {
+            output.line(self.next_steps())?;
+        }
+        output.line(self)?;
+        output.line("ready")
+    }
+
+    fn birth(&self, made: &Made) -> String {
+        let Description { origin, vkeys, .. } = self.description;
+        let chosen = if made.chosen { ", and chosen for you, since no --origin was given" } else { "" };
+        let mut text = format!(
+            "A new log was made in {}.\n\n  origin  {origin}\n          its name, which is for ever{chosen}\n",
+            self.store.display()
+        );
+        for vkey in vkeys {
+            text += &format!("  vkey    {vkey}\n          what others verify it by: publish it\n");
+        }
+        if let Some(key) = &made.key {
+            let key = key.display();
+            text += &format!("  key     {key}\n          what it signs with: keep a copy, in secret\n");
+        }
+        text
+    }
+
+    fn next_steps(&self) -> String {
+        let url = self.description.submission_url.as_deref().unwrap_or_default();
+        let read_url = self.description.read_url.as_deref().unwrap_or(url);
+        let vkey = self.description.vkeys.first().map(String::as_str).unwrap_or_default();
+        format!(
+            "Next, in another terminal:\n\n  \
+             export KILN_VKEY={}\n  \
+             echo 'hello, log' > hello.txt\n  \
+             kiln add {url} hello.txt --proofs .                      # the index, and a proof that travels\n  \
+             kiln verify hello.txt.tlog-proof --entry hello.txt       # needs no network\n  \
+             kiln get {read_url} 0\n  \
+             kiln info {read_url}\n  \
+             kiln fsck {}                                             # verifies all of it\n",
+            quoted(vkey),
+            quoted(&self.store.to_string_lossy())
+        )
+    }
+}
+
+/// Origin, vkey, store, URL and size on one line.
+impl fmt::Display for Started<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Description { origin, vkeys, submission_url, read_url, .. } = self.description;
+        write!(f, "log  origin={origin} vkey={} store={}", vkeys.join(","), shown(&self.store))?;
+        write!(f, " url={}", submission_url.as_deref().unwrap_or_default())?;
+        if read_url != submission_url {
+            write!(f, " read-url={}", read_url.as_deref().unwrap_or_default())?;
+        }
+        write!(f, " size={}", self.head.size)
+    }
+}
+
+fn shown(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '/' | '-' | '_' | '+' | '=' | ':');
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_a_word_as_it_was_meant() {
+        for (word, shell) in [("/srv/log", "/srv/log"), ("/my log", "'/my log'"), ("it's", r"'it'\''s'")] {
+            assert_eq!(quoted(word), shell);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What a log refuses to start on, and with which words.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kiln_sequencer::{
+    Alarm, Dedup, Entry, Environment, LoadError, Log, Options, RoundError, Sequencer, Wait, Writer,
+    create_log,
+};
+use kiln_storage::{Memory, MemoryRegister, ObjectPath, Store};
+use kiln_tiles::{SigningKey, TreeHead};
+use tokio::sync::watch;
+
+struct Still;
+
+impl Environment for Still {
+    fn unix_time(&self) -> u64 {
+        1_700_000_000
+    }
+
+    fn random_id(&self) -> [u8; 16] {
+        [9; 16]
+    }
+}
+
+fn log(seed: u8, memory: &Memory, guard: &MemoryRegister) -> Log<Memory, MemoryRegister> {
+    let key = SigningKey::from_seed("example.com/log".parse().unwrap(), [seed; 32]);
+    Log::new(key, memory.clone(), guard.clone(), Dedup::in_memory(), Arc::new(Still))
+}
+
+async fn load(
+    seed: u8,
+    memory: &Memory,
+    guard: &MemoryRegister,
+    accept: Option<TreeHead>,
+) -> Result<Writer<Memory, MemoryRegister>, LoadError> {
+    Writer::load(Arc::new(log(seed, memory, guard)), accept, |_| {}).await
+}
+
+/// A log of 300 entries in two rounds, the second of which the head still holds.
+async fn log_of_300() -> (Memory, MemoryRegister) {
+    let (memory, guard) = (Memory::new(), MemoryRegister::default());
+    for round in 0..2 {
+        let log = log(1, &memory, &guard);
+        create_log(&log).await.unwrap();
+        let sequencer = Sequencer::new(log, Options::default());
+        let shared = sequencer.shared();
+        let writer = sequencer.load().await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(sequencer.run(writer, stopped));
+        let entry = |i| Entry::new(Bytes::from(format!("round {round}, entry {i}"))).unwrap();
+        while shared.pool.submit((0..150).map(entry).collect(), Wait::Published).await.is_err() {
+            tokio::task::yield_now().await; // it opens in a moment
+        }
+        stop.send_replace(true);
+        running.await.unwrap();
+    }
+    (memory, guard)
+}
+
+fn path(name: &str) -> ObjectPath {
+    name.parse().unwrap()
+}
+
+fn tamper(memory: &Memory, name: &str, change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) {
+    let body = memory.objects().remove(&path(name)).unwrap_or_else(|| panic!("no {name}"));
+    memory.tamper(&path(name), change(body.to_vec()).map(Bytes::from));
+}
+
+fn flip(mut body: Vec<u8>) -> Option<Vec<u8>> {
+    body[40] ^= 1;
+    Some(body)
+}
+
+#[tokio::test]
+async fn a_sound_log_loads_and_says_its_size() {
+    let (memory, guard) = log_of_300().await;
+    assert_eq!(load(1, &memory, &guard, None).await.unwrap().head().size, 300);
+}
+
+#[tokio::test]
+async fn a_store_without_a_log_is_said_to_be_one() {
+    let error = load(1, &Memory::new(), &MemoryRegister::default(), None).await.err().unwrap();
+    assert!(matches!(error, LoadError::NoLog));
+}
+
+#[tokio::test]
+async fn the_store_of_another_key_is_refused() {
+    let (memory, _) = log_of_300().await;
+    memory.tamper(&path("checkpoint"), None); // it would be noticed first
+    let error = load(2, &memory, &MemoryRegister::default(), None).await.err().unwrap();
+    assert!(matches!(error, LoadError::OtherLog { .. }), "{error}");
+    assert!(error.is_bad_log());
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_does_not_verify_is_refused() {
+    let (memory, guard) = log_of_300().await;
+    tamper(&memory, "checkpoint", flip);
+    let error = load(1, &memory, &guard, None).await.err().unwrap();
+    assert!(matches!(error, LoadError::Round(RoundError::Alarm(Alarm::Checkpoint(_)))), "{error}");
+    assert!(error.is_bad_log());
+}
+
+#[tokio::test]
+async fn a_damaged_right_edge_is_refused_by_name() {
+    // The head's base is the tree of 150: these are its edge. What the head still holds is repaired.
+    for name in ["tile/0/000.p/150", "tile/entries/000.p/150"] {
+        for damage in [
+            flip,
+            |mut body: Vec<u8>| {
+                body.pop();
+                Some(body)
+            },
+            |_| None,
+        ] {
+            let (memory, guard) = log_of_300().await;
+            memory.tamper(&path(&name.replace(".p/150", "")), None); // no full one to fall back to
+            tamper(&memory, name, damage);
+            let error = load(1, &memory, &guard, None).await.err().unwrap();
+            assert!(matches!(error, LoadError::Read(_)), "{name}: {error}");
+            assert!(error.is_bad_log());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_partial_tile_that_was_cleaned_away_is_read_from_the_full_one() {
+    let (memory, guard) = log_of_300().await;
+    for name in ["tile/0/000.p/150", "tile/entries/000.p/150"] {
+        memory.tamper(&path(name), None);
+    }
+    assert_eq!(load(1, &memory, &guard, None).await.unwrap().head().size, 300);
+}
+
+#[tokio::test]
+async fn a_log_without_a_guard_is_refused_until_a_person_vouches_for_its_head() {
+    let (memory, guard) = log_of_300().await;
+    let head = load(1, &memory, &guard, None).await.unwrap().head();
+    let lost = MemoryRegister::default();
+    let error = load(1, &memory, &lost, None).await.err().unwrap();
+    assert!(matches!(error, LoadError::NoVoice { .. }) && error.is_bad_log());
+    assert!(error.to_string().contains(&format!("--accept-head {head}")), "{error}");
+    let other = TreeHead { size: 299, ..head };
+    let error = load(1, &memory, &lost, Some(other)).await.err().unwrap();
+    assert!(matches!(error, LoadError::NotAccepted { .. }), "{error}");
+    load(1, &memory, &lost, Some(head)).await.unwrap();
+    load(1, &memory, &lost, None).await.expect("the guard stands again");
+}
+
+#[tokio::test]
+async fn a_damaged_head_is_refused() {
+    use kiln_storage::{Loaded, Register};
+    let (memory, guard) = log_of_300().await;
+    let Loaded { held, value } = memory.head().load().await.unwrap();
+    let mut bytes = value.unwrap().to_vec();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1; // within the last entry of the head's round
+    memory.head().swap(held, bytes.into()).await.unwrap();
+    let error = load(1, &memory, &guard, None).await.err().unwrap();
+    assert!(matches!(error, LoadError::Rounds { .. }), "{error}");
+    assert!(error.is_bad_log());
+}
