@@ -29,7 +29,7 @@ pub use guard::{Guard, GuardError};
 pub use load::{CatchUp, LoadError, create_log};
 pub use log::Log;
 pub use metrics::Metrics;
-pub use pool::{Answer, Pool, PoolLimits, Refusal, Wait};
+pub use pool::{Answer, MAX_ROUND_BYTES, Pool, PoolLimits, Refusal, Wait};
 pub use read::ReadError;
 pub use record::{HeadRecord, MAX_ROUNDS, ParseHeadError, Round};
 pub use round::{RoundError, Writer};

@@ -7,14 +7,18 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::entry::Entry;
 
+/// No round is larger, whatever is asked for: the head holds four of them, and a store reads it whole.
+pub const MAX_ROUND_BYTES: usize = 16 << 20;
+
 /// What the pool and a round may hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PoolLimits {
     /// The most entries that wait.
     pub entries: usize,
-    /// The most bytes of entries that wait.
+    /// The most bytes of entries that wait, and two more for each.
     pub bytes: usize,
-    /// A round starts early when this many bytes wait, and takes no more than that.
+    /// A round starts early when this many bytes wait, and takes no more than that; at most
+    /// [`MAX_ROUND_BYTES`].
     pub round_bytes: usize,
 }
 
@@ -69,8 +73,9 @@ pub(crate) struct Submission {
 }
 
 impl Submission {
+    /// As framed in the head: tiny entries do not make a round that the head cannot hold.
     fn bytes(&self) -> usize {
-        self.entries.iter().map(|entry| entry.bytes().len()).sum()
+        self.entries.iter().map(|entry| 2 + entry.bytes().len()).sum()
     }
 }
 
@@ -94,6 +99,7 @@ impl Pool {
     /// An empty pool, closed.
     #[must_use]
     pub fn new(limits: PoolLimits) -> Self {
+        let limits = PoolLimits { round_bytes: limits.round_bytes.min(MAX_ROUND_BYTES), ..limits };
         Self { limits, state: Mutex::default(), changed: Notify::new() }
     }
 
@@ -222,8 +228,8 @@ mod tests {
         let pool = pool(PoolLimits { entries: 3, bytes: 100, round_bytes: 50 });
         pool.push(submission(entries(2, 1))).unwrap();
         assert_eq!(pool.push(submission(entries(2, 1))), Err(Refusal::Full), "entries");
-        assert_eq!(pool.push(submission(entries(1, 99))), Err(Refusal::Full), "bytes");
-        assert_eq!(pool.waiting(), (2, 2));
+        assert_eq!(pool.push(submission(entries(1, 93))), Err(Refusal::Full), "bytes");
+        assert_eq!(pool.waiting(), (2, 6));
         assert_eq!(pool.take_round().len(), 1);
         assert_eq!(pool.waiting(), (0, 0));
         pool.push(submission(entries(3, 1))).unwrap();
@@ -236,9 +242,9 @@ mod tests {
             pool.push(submission(entries(1, length))).unwrap();
         }
         let lengths = |round: Vec<Submission>| round.iter().map(Submission::bytes).collect::<Vec<_>>();
-        assert_eq!(lengths(pool.take_round()), [20, 20]);
-        assert_eq!(lengths(pool.take_round()), [20]);
-        assert_eq!(lengths(pool.take_round()), [200]);
+        assert_eq!(lengths(pool.take_round()), [22, 22]);
+        assert_eq!(lengths(pool.take_round()), [22]);
+        assert_eq!(lengths(pool.take_round()), [202]);
         assert_eq!(lengths(pool.take_round()), [0; 0]);
     }
 

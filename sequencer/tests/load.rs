@@ -1,32 +1,14 @@
 //! What a log refuses to start on, and with which words.
 
+mod common;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kiln_sequencer::{
-    Alarm, Dedup, Entry, Environment, LoadError, Log, Options, RoundError, Sequencer, Wait, Writer,
-    create_log,
-};
+use common::{add, entries};
+use kiln_sequencer::{Alarm, Dedup, LoadError, RoundError, Writer};
 use kiln_storage::{Memory, MemoryRegister, ObjectPath, Store};
-use kiln_tiles::{SigningKey, TreeHead};
-use tokio::sync::watch;
-
-struct Still;
-
-impl Environment for Still {
-    fn unix_time(&self) -> u64 {
-        1_700_000_000
-    }
-
-    fn random_id(&self) -> [u8; 16] {
-        [9; 16]
-    }
-}
-
-fn log(seed: u8, memory: &Memory, guard: &MemoryRegister) -> Log<Memory, MemoryRegister> {
-    let key = SigningKey::from_seed("example.com/log".parse().unwrap(), [seed; 32]);
-    Log::new(key, memory.clone(), guard.clone(), Dedup::in_memory(), Arc::new(Still))
-}
+use kiln_tiles::TreeHead;
 
 async fn load(
     seed: u8,
@@ -34,32 +16,20 @@ async fn load(
     guard: &MemoryRegister,
     accept: Option<TreeHead>,
 ) -> Result<Writer<Memory, MemoryRegister>, LoadError> {
-    Writer::load(Arc::new(log(seed, memory, guard)), accept, |_| {}).await
+    Writer::load(Arc::new(common::log(seed, memory, guard, &Dedup::in_memory())), accept, |_| {}).await
 }
 
 /// A log of 300 entries in two rounds, the second of which the head still holds.
 async fn log_of_300() -> (Memory, MemoryRegister) {
     let (memory, guard) = (Memory::new(), MemoryRegister::default());
-    for round in 0..2 {
-        let log = log(1, &memory, &guard);
-        create_log(&log).await.unwrap();
-        let sequencer = Sequencer::new(log, Options::default());
-        let shared = sequencer.shared();
-        let writer = sequencer.load().await.unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(sequencer.run(writer, stopped));
-        let entry = |i| Entry::new(Bytes::from(format!("round {round}, entry {i}"))).unwrap();
-        while shared.pool.submit((0..150).map(entry).collect(), Wait::Published).await.is_err() {
-            tokio::task::yield_now().await; // it opens in a moment
-        }
-        stop.send_replace(true);
-        running.await.unwrap();
+    for round in ["first", "second"] {
+        add(&memory, &guard, &Dedup::in_memory(), &entries(round, 150)).await;
     }
     (memory, guard)
 }
 
 fn path(name: &str) -> ObjectPath {
-    name.parse().unwrap()
+    name.parse().expect("an object name")
 }
 
 fn tamper(memory: &Memory, name: &str, change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) {

@@ -4,15 +4,14 @@
 //! It is written after a commit, never before, together with the tree that it then covers. What
 //! it lacks is caught up before a log takes its first entry.
 
+mod disk;
+
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use disk::Disk;
 use kiln_tiles::{Hash, TreeHead};
-
-/// The key of the tree that the index covers; no leaf hash is that short.
-const COVERED: &[u8] = b"covered";
 
 /// Which leaf hash has which index.
 #[derive(Clone, Debug)]
@@ -29,18 +28,6 @@ enum Index {
 struct Memory {
     indices: HashMap<Hash, u64>,
     covered: TreeHead,
-}
-
-#[derive(Clone)]
-struct Disk {
-    database: Database,
-    indices: Keyspace,
-}
-
-impl std::fmt::Debug for Disk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Disk")
-    }
 }
 
 /// The index could not be read or written. The log can be loaded again.
@@ -62,18 +49,19 @@ impl Dedup {
         Self(Index::Memory(Arc::new(Mutex::new(memory))))
     }
 
-    /// The index in a folder of its own. One that cannot be opened, as after a power cut, is
-    /// thrown away: it is built anew from the log.
+    /// The index in a folder of its own, opened when it is first used. One that is damaged, as after
+    /// a power cut, is thrown away: it is built anew from the log.
+    #[must_use]
+    pub fn on_disk(folder: PathBuf) -> Self {
+        Self(Index::Disk(Disk::new(folder)))
+    }
+
+    /// As [`on_disk`](Self::on_disk).
     ///
     /// # Errors
-    /// Where no index can be made there.
+    /// None.
     pub fn open(folder: &Path) -> Result<Self, DedupError> {
-        let opened = Disk::open(folder).or_else(|error| {
-            tracing::warn!(%error, "the dedup index cannot be opened; it is built anew");
-            std::fs::remove_dir_all(folder).map_err(fjall::Error::Io)?;
-            Disk::open(folder)
-        });
-        Ok(Self(Index::Disk(opened?)))
+        Ok(Self::on_disk(folder.to_owned()))
     }
 
     pub(crate) const fn is_on(&self) -> bool {
@@ -85,7 +73,7 @@ impl Dedup {
         match &self.0 {
             Index::Off => Ok(TreeHead::empty()),
             Index::Memory(memory) => Ok(lock(memory).covered),
-            Index::Disk(disk) => disk.covered(),
+            Index::Disk(disk) => Ok(disk.covered()?),
         }
     }
 
@@ -97,7 +85,7 @@ impl Dedup {
                 let memory = lock(memory);
                 Ok(leaves.iter().map(|leaf| memory.indices.get(leaf).copied()).collect())
             }
-            Index::Disk(disk) => leaves.iter().map(|leaf| disk.look_up(*leaf)).collect(),
+            Index::Disk(disk) => Ok(disk.look_up(leaves)?),
         }
     }
 
@@ -115,7 +103,7 @@ impl Dedup {
                 memory.covered = covered;
                 Ok(())
             }
-            Index::Disk(disk) => disk.insert(leaves, first, covered),
+            Index::Disk(disk) => Ok(disk.insert(leaves, first, covered)?),
         }
     }
 
@@ -127,45 +115,13 @@ impl Dedup {
                 *lock(memory) = Memory { indices: HashMap::new(), covered: TreeHead::empty() };
                 Ok(())
             }
-            Index::Disk(disk) => Ok(disk.indices.clear()?),
+            Index::Disk(disk) => Ok(disk.clear()?),
         }
     }
 }
 
 fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
     memory.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Disk {
-    fn open(folder: &Path) -> fjall::Result<Self> {
-        let database = Database::builder(folder).open()?;
-        let indices = database.keyspace("indices", KeyspaceCreateOptions::default)?;
-        Ok(Self { database, indices })
-    }
-
-    fn covered(&self) -> Result<TreeHead, DedupError> {
-        let value = self.indices.get(COVERED)?;
-        // What cannot be read covers nothing: it is built anew.
-        let head = value.and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
-        Ok(head.unwrap_or_else(TreeHead::empty))
-    }
-
-    fn look_up(&self, leaf: Hash) -> Result<Option<u64>, DedupError> {
-        let value = self.indices.get(leaf.as_bytes())?;
-        Ok(value.and_then(|value| Some(u64::from_be_bytes(value.as_ref().try_into().ok()?))))
-    }
-
-    fn insert(&self, leaves: &[Hash], first: u64, covered: TreeHead) -> Result<(), DedupError> {
-        let mut batch = self.database.batch();
-        let mut fresh = std::collections::HashSet::new();
-        for (leaf, index) in leaves.iter().zip(first..) {
-            if fresh.insert(*leaf) && self.look_up(*leaf)?.is_none() {
-                batch.insert(&self.indices, leaf.as_bytes(), index.to_be_bytes());
-            }
-        }
-        batch.insert(&self.indices, COVERED, covered.to_string());
-        Ok(batch.commit()?)
-    }
 }
 
 #[cfg(test)]
@@ -192,7 +148,7 @@ mod tests {
     #[test]
     fn both_kinds_keep_the_first_index_and_can_be_cleared() {
         let folder = tempfile::tempdir().unwrap();
-        for dedup in [Dedup::in_memory(), Dedup::open(folder.path()).unwrap()] {
+        for dedup in [Dedup::in_memory(), Dedup::on_disk(folder.path().join("dedup"))] {
             check(&dedup);
             dedup.clear().unwrap();
             assert_eq!(dedup.look_up(&[leaf(1)]).unwrap(), [None]);
@@ -204,11 +160,24 @@ mod tests {
     fn an_index_on_disk_survives_a_restart_and_a_damaged_one_is_thrown_away() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dedup");
-        check(&Dedup::open(&path).unwrap());
-        assert_eq!(Dedup::open(&path).unwrap().covered().unwrap(), head(5));
+        check(&Dedup::on_disk(path.clone()));
+        assert_eq!(Dedup::on_disk(path.clone()).covered().unwrap(), head(5));
         std::fs::remove_dir_all(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
         std::fs::write(path.join("version"), b"nonsense").unwrap();
-        assert_eq!(Dedup::open(&path).unwrap().covered().unwrap(), TreeHead::empty());
+        assert_eq!(Dedup::on_disk(path).covered().unwrap(), TreeHead::empty());
+    }
+
+    /// A second process found the first one's index locked, took that for damage and deleted it.
+    #[test]
+    fn an_index_that_somebody_has_open_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Dedup::on_disk(folder.path().join("dedup"));
+        first.insert(&[leaf(1)], head(1)).unwrap();
+        assert!(Dedup::on_disk(folder.path().join("dedup")).covered().is_err());
+        assert_eq!(first.look_up(&[leaf(1)]).unwrap(), [Some(0)]);
+        drop(first);
+        let again = Dedup::on_disk(folder.path().join("dedup"));
+        assert_eq!(again.look_up(&[leaf(1)]).unwrap(), [Some(0)]);
     }
 }

@@ -1,0 +1,62 @@
+//! Equal entries are one entry, whatever became of the index.
+
+mod common;
+
+use common::{add, entries};
+use kiln_sequencer::Dedup;
+use kiln_storage::{Memory, MemoryRegister};
+
+#[tokio::test]
+async fn an_index_that_is_gone_is_built_anew_from_the_tiles() {
+    let (memory, guard) = (Memory::new(), MemoryRegister::default());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dedup");
+    for round in 0..4_u64 {
+        let indices =
+            add(&memory, &guard, &Dedup::on_disk(path.clone()), &entries(&round.to_string(), 200)).await;
+        assert!(indices.into_iter().eq(round * 200..(round + 1) * 200));
+    }
+    std::fs::remove_dir_all(&path).unwrap();
+    for round in 0..4_u64 {
+        let indices =
+            add(&memory, &guard, &Dedup::on_disk(path.clone()), &entries(&round.to_string(), 200)).await;
+        assert!(indices.into_iter().eq(round * 200..(round + 1) * 200), "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_is_behind_catches_up() {
+    let (memory, guard, dedup) = (Memory::new(), MemoryRegister::default(), Dedup::in_memory());
+    add(&memory, &guard, &dedup, &entries("a", 300)).await;
+    for round in ["b", "c", "d"] {
+        add(&memory, &guard, &Dedup::in_memory(), &entries(round, 300)).await;
+    }
+    assert_eq!(add(&memory, &guard, &dedup, &entries("b", 1)).await, [300]);
+    assert_eq!(add(&memory, &guard, &dedup, &entries("d", 1)).await, [900]);
+}
+
+/// An index may belong to a log that was since restored or made anew: what it says is void.
+#[tokio::test]
+async fn an_index_of_another_tree_is_thrown_away() {
+    let dedup = Dedup::in_memory();
+    let (memory, guard) = (Memory::new(), MemoryRegister::default());
+    add(&memory, &guard, &dedup, &entries("other", 500)).await;
+
+    let (memory, guard) = (Memory::new(), MemoryRegister::default());
+    add(&memory, &guard, &Dedup::in_memory(), &entries("a", 10)).await;
+    // Ahead of this log, then of another root than it had at that size.
+    assert_eq!(add(&memory, &guard, &dedup, &entries("other", 2)).await, [10, 11]);
+    let other = Dedup::in_memory();
+    add(&Memory::new(), &MemoryRegister::default(), &other, &entries("b", 5)).await;
+    assert_eq!(add(&memory, &guard, &other, &entries("b", 1)).await, [12]);
+}
+
+#[tokio::test]
+async fn without_an_index_equal_entries_are_logged_again() {
+    let (memory, guard) = (Memory::new(), MemoryRegister::default());
+    assert_eq!(add(&memory, &guard, &Dedup::off(), &entries("a", 2)).await, [0, 1]);
+    assert_eq!(add(&memory, &guard, &Dedup::off(), &entries("a", 2)).await, [2, 3]);
+    // Switched on, it finds one of them, and logs no more.
+    let index = add(&memory, &guard, &Dedup::in_memory(), &entries("a", 1)).await;
+    assert_eq!(index, [0]);
+}
