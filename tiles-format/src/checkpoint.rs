@@ -47,7 +47,9 @@ impl Checkpoint {
     /// newline or another control character.
     #[must_use]
     pub fn new(origin: &str, head: TreeHead) -> Option<Self> {
-        let valid = !origin.is_empty() && !origin.contains(|c: char| c < ' ');
+        let origin_is_line = !origin.is_empty() && !origin.contains(|c: char| c < ' ');
+        let head_is_one = head.size <= text::MAX_TREE_SIZE && (head.size > 0 || head == TreeHead::empty());
+        let valid = origin_is_line && head_is_one;
         valid.then(|| Self { origin: origin.to_owned(), head, extension_lines: Vec::new() })
     }
 

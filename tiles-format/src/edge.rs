@@ -49,7 +49,11 @@ impl RightEdge {
             edge.level_mut(coord.level()).extend_from_slice(found.hashes());
         }
         let found = edge.root();
-        if found == head.root { Ok(edge) } else { Err(EdgeError::Root { expected: head, found }) }
+        if found == head.root && head.size <= crate::MAX_TREE_SIZE {
+            Ok(edge)
+        } else {
+            Err(EdgeError::Root { expected: head, found })
+        }
     }
 
     /// The number of leaves.

@@ -3,7 +3,7 @@
 //!
 //! | module | holds | specification |
 //! |---|---|---|
-//! | [`Hash`] | leaf, node and root hashes | [RFC 6962] |
+//! | [`struct@Hash`] | leaf, node and root hashes | [RFC 6962] |
 //! | [`TreeHead`], [`Node`], [`Subtree`] | the shape of a tree | [RFC 6962], [subtrees] |
 //! | [`TileCoord`], [`HashTile`] | Merkle tiles and their paths | [tlog-tiles] |
 //! | [`BundleCoord`], [`EntryBundle`] | entries and their paths | [tlog-tiles] |

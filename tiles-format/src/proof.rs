@@ -97,6 +97,7 @@ impl Proof {
     pub fn verify_consistency(&self, earlier: TreeHead, tree: TreeHead) -> Result<(), ProofError> {
         match Subtree::whole(earlier.size) {
             Some(subtree) => self.verify(subtree, earlier.root, tree),
+            None if earlier.size > 0 => Err(ProofError::Outside),
             None if !self.0.is_empty() => Err(ProofError::Length),
             None if earlier.root != Hash::empty_tree() => Err(ProofError::Subtree),
             None => Ok(()),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::edge::{EdgeError, RightEdge};
 use crate::hash::Hash;
-use crate::tile::{HashTile, TileCoord, complete_root, partial_tiles};
+use crate::tile::{HashTile, TileCoord, complete_root};
 use crate::tree::{Node, Subtree, TreeHead};
 
 /// Tiles of one tree, each of which hashes up to the tree's root hash.
@@ -49,15 +49,14 @@ pub enum TileError {
 
 impl VerifiedTiles {
     /// Starts with the right edge of the tree that `head` describes: its
-    /// [`partial_tiles`], in any order.
+    /// [`partial_tiles`](crate::partial_tiles), in any order.
     ///
     /// # Errors
     /// Where one is missing, or they do not hash to the root.
     pub fn open(head: TreeHead, edge: Vec<HashTile>) -> Result<Self, EdgeError> {
-        RightEdge::open(head, &edge)?;
-        let wanted: Vec<TileCoord> = partial_tiles(head.size).collect();
-        let edge = edge.into_iter().filter(|tile| wanted.contains(&tile.coord()));
-        Ok(Self { head, tiles: edge.map(|tile| (place(tile.coord()), tile)).collect() })
+        // Of two tiles for one place only the one that was verified is kept.
+        let edge = RightEdge::open(head, &edge)?;
+        Ok(Self { head, tiles: edge.tiles().map(|tile| (place(tile.coord()), tile)).collect() })
     }
 
     /// The tree that the tiles belong to.

@@ -152,8 +152,10 @@ impl<D: Disk> Inner<D> {
     fn write_slot(&self, known: &mut Known, slot: &Slot) -> io::Result<()> {
         let path = self.slot_path(slot.sequence);
         let sound = &mut known.sound[slot_number(slot.sequence)];
-        known.newest = None; // until this came back without an error
-        if std::mem::take(sound) {
+        // Until this came back without an error. After one, the load that must follow finds a slot
+        // that is not the newest known, and trusts neither file.
+        known.newest = None;
+        if *sound {
             self.disk.overwrite_durably(&path, &print_slot(slot))?;
         } else {
             let new = self.folder.join("new");

@@ -93,7 +93,10 @@ impl Note {
     /// Where the text does not end in a newline, or has another control character, or there is no
     /// signature: what could not be read again.
     pub fn new(text: String, signatures: Vec<NoteSignature>) -> Result<Self, ParseNoteError> {
-        Self { text, signatures }.to_string().parse()
+        let note = Self { text, signatures };
+        // A text whose end looks like a signature is read as another note.
+        let read: Self = note.to_string().parse()?;
+        if read == note { Ok(note) } else { Err(ParseNoteError::Unterminated) }
     }
 
     /// Reads a note.
