@@ -50,7 +50,7 @@ libfuzzer_sys::fuzz_target!(|input: Input| {
     // The true edge is all there; a server that adds to it is refused, or changes nothing.
     let before = input.before.iter().filter_map(served);
     let edge = before.chain(true_edge()).chain(input.after.iter().filter_map(served)).collect();
-    if let Ok(mut verified) = VerifiedTiles::open(TREE.head(), edge) {
+    if let Ok(mut verified) = VerifiedTiles::open(TREE.head(), &edge) {
         input.steps.iter().for_each(|step| apply(&mut verified, step));
         assert_true(&verified);
     }
@@ -108,7 +108,7 @@ fn assert_foreign_is_refused(foreign: &Foreign) {
         Root::Fitting => fitting,
         Root::Any(bytes) => Hash::from_bytes(bytes),
     };
-    let opened = VerifiedTiles::open(TreeHead { size: foreign.size, root }, edge);
+    let opened = VerifiedTiles::open(TreeHead { size: foreign.size, root }, &edge);
     assert_eq!(opened.is_ok(), root == fitting && foreign.size <= MAX_TREE_SIZE, "{foreign:?}");
 }
 

@@ -86,7 +86,7 @@ pub(crate) async fn load_verified(
     head: TreeHead,
     nodes: impl IntoIterator<Item = Node>,
 ) -> Result<VerifiedTiles, ReadError> {
-    let mut verified = VerifiedTiles::open(head, edge_tiles(store, head.size).await?)?;
+    let mut verified = VerifiedTiles::open(head, &edge_tiles(store, head.size).await?)?;
     insert_missing(store, &mut verified, nodes).await?;
     Ok(verified)
 }

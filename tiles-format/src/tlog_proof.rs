@@ -193,7 +193,7 @@ mod tests {
     fn proof() -> TlogProof {
         let mut edge = RightEdge::empty();
         edge.append((0..7_u8).map(|i| Hash::leaf(&[i])));
-        let tiles = VerifiedTiles::open(edge.head(), edge.tiles().collect()).unwrap();
+        let tiles = VerifiedTiles::new(&edge);
         let inclusion = Proof::make(Subtree::new(3, 4).unwrap(), 7, |node| tiles.node(node)).unwrap();
         let text = Checkpoint::new("example.com/log", edge.head()).unwrap().to_string();
         TlogProof::new(3, inclusion, key().sign(text).unwrap())

@@ -19,7 +19,7 @@ use crate::tree::{Node, Subtree, TreeHead};
 /// let mut edge = RightEdge::empty();
 /// let tiles = edge.append((0..300_u32).map(|i| Hash::leaf(&i.to_be_bytes())));
 ///
-/// let mut verified = VerifiedTiles::open(edge.head(), edge.tiles().collect())?;
+/// let mut verified = VerifiedTiles::new(&edge);
 /// let leaf = Node::leaf(7).unwrap();
 /// assert_eq!(verified.missing([leaf]).len(), 1); // the full tile 0 at level 0
 /// verified.insert(tiles[0].clone())?;
@@ -53,10 +53,15 @@ impl VerifiedTiles {
     ///
     /// # Errors
     /// Where one is missing, or they do not hash to the root.
-    pub fn open(head: TreeHead, edge: Vec<HashTile>) -> Result<Self, EdgeError> {
+    pub fn open(head: TreeHead, edge: &[HashTile]) -> Result<Self, EdgeError> {
         // Of two tiles for one place only the one that was verified is kept.
-        let edge = RightEdge::open(head, &edge)?;
-        Ok(Self { head, tiles: edge.tiles().map(|tile| (place(tile.coord()), tile)).collect() })
+        Ok(Self::new(&RightEdge::open(head, edge)?))
+    }
+
+    /// Starts with the right edge of a tree that one knows.
+    #[must_use]
+    pub fn new(edge: &RightEdge) -> Self {
+        Self { head: edge.head(), tiles: edge.tiles().map(|tile| (place(tile.coord()), tile)).collect() }
     }
 
     /// The tree that the tiles belong to.
@@ -159,7 +164,7 @@ mod tests {
     #[test]
     fn a_leaf_is_known_once_the_tiles_above_it_are_here() {
         let (edge, tiles) = tree();
-        let mut verified = VerifiedTiles::open(edge.head(), edge.tiles().collect()).unwrap();
+        let mut verified = VerifiedTiles::new(&edge);
         let leaf = Node::leaf(5).unwrap();
         let missing = verified.missing([leaf, Node::leaf(6).unwrap()]);
         let paths: Vec<_> = missing.iter().map(ToString::to_string).collect();
@@ -176,7 +181,7 @@ mod tests {
     #[test]
     fn a_changed_tile_is_not_let_in() {
         let (edge, tiles) = tree();
-        let mut verified = VerifiedTiles::open(edge.head(), edge.tiles().collect()).unwrap();
+        let mut verified = VerifiedTiles::new(&edge);
         let coord = TileCoord::new(1, 0, 256).unwrap();
         let mut bytes = fetch(&tiles, coord).to_bytes();
         bytes[8_191] ^= 0x80;
@@ -187,7 +192,7 @@ mod tests {
     #[test]
     fn earlier_roots_follow_from_the_tiles() {
         let (edge, tiles) = tree();
-        let mut verified = VerifiedTiles::open(edge.head(), edge.tiles().collect()).unwrap();
+        let mut verified = VerifiedTiles::new(&edge);
         for size in [0, 1, 255, 256, 257, 65_535, 65_536, 65_537, 69_999, SIZE] {
             let nodes: Vec<Node> = Subtree::whole(size).into_iter().flat_map(Subtree::nodes).collect();
             for coord in verified.missing(nodes) {

@@ -23,7 +23,7 @@ fn a_second_tile_for_a_place_is_not_let_in_unseen() {
     edge.append((0..7_u8).map(|i| Hash::leaf(&[i])));
     let good: HashTile = edge.tiles().next().unwrap();
     let lie = HashTile::parse(good.coord(), &[0xbb; 7 * Hash::SIZE]).unwrap();
-    if let Ok(verified) = VerifiedTiles::open(edge.head(), vec![good, lie]) {
+    if let Ok(verified) = VerifiedTiles::open(edge.head(), &[good, lie]) {
         let leaf = Node::leaf(3).unwrap();
         assert_eq!(verified.node(leaf), Some(Hash::leaf(&[3])));
     }
@@ -37,7 +37,7 @@ fn an_edge_beyond_every_tree_does_not_open() {
     let tiles = partial_tiles(beyond().size).map(|t| HashTile::parse(t, &bytes(t.width())).unwrap());
     let edge: Vec<HashTile> = tiles.collect();
     assert!(RightEdge::open(beyond(), &edge).is_err());
-    assert!(VerifiedTiles::open(beyond(), edge).is_err());
+    assert!(VerifiedTiles::open(beyond(), &edge).is_err());
 }
 
 /// The same mistake in a consistency proof: every tree extended a tree of 2^63 leaves.

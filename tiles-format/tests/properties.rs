@@ -259,7 +259,7 @@ fn verified_tree(leaves: &[Hash]) -> VerifiedTiles {
     let mut edge = RightEdge::empty();
     let mut tiles = edge.append(leaves.iter().copied());
     let (partial, mut full) = (tiles.split_off(tiles.len() - partial_tiles(edge.size()).count()), tiles);
-    let mut verified = VerifiedTiles::open(edge.head(), partial).unwrap();
+    let mut verified = VerifiedTiles::open(edge.head(), &partial).unwrap();
     full.sort_by_key(|tile| std::cmp::Reverse(tile.coord().level()));
     full.into_iter().for_each(|tile| verified.insert(tile).unwrap());
     verified

@@ -186,7 +186,7 @@ fn entry(i: usize) -> Vec<u8> {
 fn tree(size: usize) -> VerifiedTiles {
     let mut edge = RightEdge::empty();
     let tiles = edge.append((0..size).map(|i| Hash::leaf(&entry(i))));
-    let mut verified = VerifiedTiles::open(edge.head(), edge.tiles().collect()).unwrap();
+    let mut verified = VerifiedTiles::new(&edge);
     let full = tiles.into_iter().filter(|tile| tile.coord().is_full());
     full.for_each(|tile| verified.insert(tile).unwrap());
     verified
