@@ -113,9 +113,8 @@ impl From<SubmitError> for Failure {
         match error {
             error if error.is_bad_log() => Self::bad(error),
             SubmitError::Empty | SubmitError::TooLong(_) | SubmitError::BatchTooLarge => Self::usage(error),
-            error if error.is_retryable() => {
-                Self::undone(error).with_advice("Run the same again: what is in the log already is not added twice.")
-            }
+            error if error.is_retryable() => Self::undone(error)
+                .with_advice("Run the same again: what is in the log already is not added twice."),
             error => Self::undone(error),
         }
     }
@@ -159,6 +158,8 @@ impl From<LoadError> for Failure {
                     "`kiln fsck` names the damaged objects; bring them back from a mirror, a CDN or a backup. Nothing was signed.",
                 )
             }
+            _ if error.is_held() => Self::undone(error)
+                .with_advice("One process writes a log at a time: stop that one first."),
             LoadError::Round(RoundError::Guard(_)) if !error.is_bad_log() => Self::undone(error),
             _ if error.is_bad_log() => Self::bad(error),
             _ => Self::undone(error),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_storage::FolderRegister;
-use kiln_storage::folder::RealDisk;
+use kiln_storage::folder::{Disk, RealDisk};
 use kiln_tiles::VerifierKey;
 
 use crate::failure::Failure;
@@ -24,14 +24,12 @@ pub(crate) struct GuardArgs {
 /// How long to wait for another process that raises the same guard.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A folder for guards that is outside of the store.
+pub(crate) struct GuardFolder(PathBuf);
+
 impl GuardArgs {
-    /// The guard of the log with this key, whose store is in `store`.
-    pub(crate) fn open(
-        &self,
-        vkey: &VerifierKey,
-        store: &Path,
-        owner: String,
-    ) -> Result<FolderRegister, Failure> {
+    /// The folder that was named, or this machine's, unless it is in `store`. Makes nothing.
+    pub(crate) fn outside(&self, store: &Path) -> Result<GuardFolder, Failure> {
         let folder = match &self.guard {
             Some(folder) if folder.to_string_lossy().contains("://") => {
                 return Err(Failure::usage("--guard is a folder: guards in object stores come later"));
@@ -39,17 +37,33 @@ impl GuardArgs {
             Some(folder) => folder.clone(),
             None => state_folder()?.join("guard"),
         };
-        let disk = RealDisk::open(&folder).map_err(|error| Failure::file(&folder, &error))?;
-        let root = kiln_storage::folder::Disk::root(&disk).to_owned();
-        if store.canonicalize().is_ok_and(|store| root.starts_with(store)) {
+        if real(&folder).starts_with(real(store)) {
             return Err(Failure::usage(format!(
                 "the guard at {} would go back in time together with the store: keep it outside (--guard)",
-                root.display()
+                folder.display()
             )));
         }
-        make_names_durable(&root);
-        let register = root.join(vkey.fingerprint().to_hex());
+        Ok(GuardFolder(folder))
+    }
+}
+
+impl GuardFolder {
+    /// The guard of the log with this key.
+    pub(crate) fn open(self, vkey: &VerifierKey, owner: String) -> Result<FolderRegister, Failure> {
+        let disk = RealDisk::open(&self.0).map_err(|error| Failure::file(&self.0, &error))?;
+        make_names_durable(disk.root());
+        let register = disk.root().join(vkey.fingerprint().to_hex());
         Ok(FolderRegister::new(Arc::new(disk), register, owner, PATIENCE))
+    }
+}
+
+/// The path that a folder has, or will have once it is made, without links and dots.
+fn real(folder: &Path) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let existing = folder.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    match existing {
+        Some((ancestor, real)) => real.join(folder.strip_prefix(ancestor).unwrap_or(Path::new(""))),
+        None => folder,
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct KeyArgs {
 
 /// A secret key as it was read: one in PKCS#8 form has no name of its own.
 pub(crate) enum SecretKey {
-    Named(SigningKey),
+    Named(Box<SigningKey>),
     Pem(Zeroizing<String>),
 }
 
@@ -66,7 +66,7 @@ impl SecretKey {
                 "the key's name is {}, not {name}: an origin is for ever, and is the name of the log's key",
                 key.name()
             ))),
-            (Self::Named(key), _) => Ok(key),
+            (Self::Named(key), _) => Ok(*key),
             (Self::Pem(pem), Some(name)) => {
                 SigningKey::from_pkcs8_pem(name.clone(), &pem).map_err(Failure::usage)
             }
@@ -123,7 +123,7 @@ fn parse(text: &str) -> Result<SecretKey, KeyError> {
         return Ok(SecretKey::Pem(Zeroizing::new(text.to_owned())));
     }
     let line = text.strip_suffix('\n').unwrap_or(text);
-    Ok(SecretKey::Named(line.strip_suffix('\r').unwrap_or(line).parse()?))
+    Ok(SecretKey::Named(Box::new(line.strip_suffix('\r').unwrap_or(line).parse()?)))
 }
 
 /// The form that a key is written in.

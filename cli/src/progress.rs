@@ -20,7 +20,8 @@ impl Progress {
     /// Nothing done yet of something that is counted in `unit`.
     pub(crate) fn of(unit: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let template = format!("{{bar:40}} {{human_pos}} of {{human_len}} {unit}, {{per_sec}}, {{eta}} to go");
+        let template =
+            format!("{{bar:40}} {{human_pos}} of {{human_len}} {unit}, {{per_sec}}, {{eta}} to go");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }

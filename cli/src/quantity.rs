@@ -52,7 +52,9 @@ mod tests {
 
     #[test]
     fn bytes_have_binary_units() {
-        for (text, bytes) in [("1", 1), ("4096B", 4096), ("2KiB", 2048), ("16MiB", 16 << 20), ("1 GiB", 1 << 30)] {
+        for (text, bytes) in
+            [("1", 1), ("4096B", 4096), ("2KiB", 2048), ("16MiB", 16 << 20), ("1 GiB", 1 << 30)]
+        {
             assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
         }
         for bad in ["", "0", "MiB", "1MB", "-1", "1.5MiB", "99999999999999999999", "99999999999GiB"] {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_client::{AnySource, Client, HttpOptions, Source};
+use kiln_client::{AnySource, Client, FolderSource, HttpOptions, HttpSource, Source};
 use kiln_tiles::{Hash, TrustedLog, VerifierKey};
 use serde_json::Value;
 
@@ -89,21 +89,20 @@ pub(crate) fn http_options() -> HttpOptions {
 
 /// Where the log's resources come from. Of a folder with no log in it nothing can be said.
 pub(crate) fn source(log: &str) -> Result<AnySource, Failure> {
-    if !is_url(log) {
-        let folder = Path::new(log);
-        let holds = |name: &str| folder.join(name).exists();
-        if !folder.is_dir() {
-            return Err(Failure::undone(format!("{log}: no such folder")));
-        }
-        if !["checkpoint", "tile", "public/checkpoint", "public/tile"].into_iter().any(holds) {
-            return Err(Failure::undone(format!("{log}: no log here, neither checkpoint nor tile/")));
-        }
-        // A store that lost its checkpoint is still one.
-        if holds("public/tile") {
-            return Ok(AnySource::open(&folder.join("public").to_string_lossy())?);
-        }
+    if is_url(log) {
+        return Ok(AnySource::Http(Box::new(HttpSource::with_options(log, http_options())?)));
     }
-    Ok(AnySource::open_with(log, http_options())?)
+    let folder = Path::new(log);
+    let holds = |name: &str| folder.join(name).exists();
+    if !folder.is_dir() {
+        return Err(Failure::undone(format!("{log}: no such folder")));
+    }
+    if !["checkpoint", "tile", "public/checkpoint", "public/tile"].into_iter().any(holds) {
+        return Err(Failure::undone(format!("{log}: no log here, neither checkpoint nor tile/")));
+    }
+    // A store that lost its checkpoint is still one.
+    let folder = if holds("public/tile") { folder.join("public") } else { folder.to_owned() };
+    Ok(AnySource::Folder(FolderSource::new(folder)))
 }
 
 /// The key of a store folder of one's own.

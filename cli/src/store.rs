@@ -73,6 +73,9 @@ impl FolderStore {
     }
 
     fn look(&self) -> io::Result<Contents> {
+        if self.folder.is_file() {
+            return Ok(Contents::Other);
+        }
         let holds = |name: &str| self.folder.join(name).try_exists();
         if holds("private/head/0")? || holds("private/head/1")? {
             return Ok(Contents::Log);
@@ -83,11 +86,11 @@ impl FolderStore {
         let mut names = match fs::read_dir(&self.folder) {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::Nothing),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Contents::Other),
             Err(error) => return Err(error),
         };
         let ours = |name: &OsStr| name == "private" || name == "public" || name == "lost+found";
-        let other = names.try_fold(false, |other, entry| Ok::<_, io::Error>(other || !ours(&entry?.file_name())))?;
+        let other =
+            names.try_fold(false, |other, entry| Ok::<_, io::Error>(other || !ours(&entry?.file_name())))?;
         Ok(if other { Contents::Other } else { Contents::Nothing })
     }
 
@@ -133,18 +136,18 @@ impl FolderStore {
     pub(crate) fn key_of_new_log(
         &self,
         given: &KeyArgs,
-        origin: Option<KeyName>,
+        origin: Option<&KeyName>,
     ) -> Result<(SigningKey, bool), Failure> {
         if let Some(key) = given.given()? {
-            return Ok((key.named(origin.as_ref())?, false));
+            return Ok((key.named(origin)?, false));
         }
         let chosen = origin.is_none();
         if !self.key_path().exists() {
-            let key = keys::generate(origin.clone().map_or_else(|| self.choose_origin(), Ok)?)?;
+            let key = keys::generate(origin.cloned().map_or_else(|| self.choose_origin(), Ok)?)?;
             self.keep_key(&key)?;
         }
         // What counts is what stands there: another process may have been first.
-        Ok((self.key(given, origin.as_ref())?, chosen))
+        Ok((self.key(given, origin)?, chosen))
     }
 
     /// Keeps the key in the store, unless there is one.

@@ -14,7 +14,6 @@ use crate::error::{BadLog, ClientError};
 use crate::fetch;
 use crate::find::Progress;
 use crate::leaves::Leaves;
-use crate::offload::offload;
 use crate::pipeline;
 use crate::source::Source;
 use crate::tree::{Reader, Tree};
@@ -59,8 +58,7 @@ impl<S: Source + 'static> Client<S> {
         // In order; the full tiles of the upper levels come in on the way, each with the first bundle
         // below it.
         let starts = pipeline::starts(0..head.size);
-        let mut walk =
-            Box::pin(pipeline::run(tree, starts, |tree, leaves| async move { check(&tree, leaves).await }));
+        let mut walk = Box::pin(pipeline::run(tree, starts, read));
         while let Some(bundle) = walk.next().await {
             let bundle = bundle?;
             checked.bundles += 1;
@@ -91,13 +89,21 @@ fn tiles_of(size: u64) -> u64 {
     full + partial_tiles(size).count() as u64
 }
 
-/// Reads a bundle with its tile.
-async fn check<S: Source>(tree: &Tree<S>, leaves: Leaves) -> Result<VerifiedBundle, ClientError> {
-    if !leaves.tile().is_full() {
-        return tree.bundle(leaves).await; // the tile is in the right edge, which was read
-    }
-    let source = &*tree.reader().source;
-    let (tile, bundle) = (fetch::found(source, leaves.tile()), fetch::found(source, leaves.bundle()));
+/// Reads a bundle with its tile, and returns what verifies both.
+async fn read<S: Source>(
+    tree: Arc<Tree<S>>,
+    leaves: Leaves,
+) -> Result<impl FnOnce() -> Result<VerifiedBundle, ClientError> + Send, ClientError> {
+    let bundle = tree.read_bundle(&leaves);
+    // A partial tile is in the right edge, which was read.
+    let tile = async {
+        let full = Some(leaves.tile()).filter(|tile| tile.is_full());
+        let read = full.map(|tile| fetch::found(&*tree.reader().source, tile));
+        future::OptionFuture::from(read).await.transpose()
+    };
     let (tile, bundle) = future::try_join(tile, bundle).await?;
-    offload(move || leaves.verify_both(&tile, &bundle)).await
+    Ok(move || match tile {
+        Some(tile) => leaves.verify_both(&tile, &bundle),
+        None => leaves.verify_bundle(&bundle),
+    })
 }

@@ -1,6 +1,7 @@
 //! Where an entry is, from its leaf hash: a scan of level-0 tiles, newest first.
 
 use std::ops::{Range, RangeBounds};
+use std::sync::Arc;
 
 use futures_util::stream::StreamExt;
 use kiln_tiles::{Hash, HashTile};
@@ -9,7 +10,6 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::fetch;
 use crate::leaves::Leaves;
-use crate::offload::offload;
 use crate::pipeline;
 use crate::source::Source;
 use crate::stream::ends;
@@ -46,8 +46,7 @@ impl<S: Source + 'static> Client<S> {
         let newest_first = pipeline::starts(range.clone()).rev();
         let within = range.clone();
         let mut scan = Box::pin(pipeline::run(tree, newest_first, move |tree, leaves| {
-            let range = within.clone();
-            async move { look(&tree, leaves, leaf, range).await }
+            look(tree, leaves, leaf, within.clone())
         }));
         while let Some(scanned) = scan.next().await {
             let (from, found) = scanned?;
@@ -60,24 +59,24 @@ impl<S: Source + 'static> Client<S> {
     }
 }
 
-/// Looks at one tile: where it begins, and where `leaf` is in it.
+/// Reads a tile, and returns what verifies it and looks: where it begins, and where `leaf` is in it.
 async fn look<S: Source>(
-    tree: &Tree<S>,
+    tree: Arc<Tree<S>>,
     leaves: Leaves,
     leaf: Hash,
     range: Range<u64>,
-) -> Result<(u64, Option<u64>), ClientError> {
-    let (source, coord) = (&*tree.reader().source, leaves.tile());
-    let start = leaves.bundle().start();
-    let look = move |tile: &HashTile| (start.max(range.start), position(tile, start, leaf, &range));
+) -> Result<impl FnOnce() -> Result<(u64, Option<u64>), ClientError> + Send, ClientError> {
     // Tiles that a scan reads are not kept: they would drive out those that proofs need.
-    match tree.reader().cache.get(coord).await {
-        Some(tile) if leaves.are(&tile) => return Ok(look(&tile)),
-        Some(_) => tree.reader().cache.forget(coord).await,
-        None => {}
-    }
-    let found = fetch::found(source, coord).await?;
-    offload(move || Ok(look(&leaves.verify_tile(&found)?))).await
+    let cached = tree.reader().cache.get(leaves.tile()).await.filter(|tile| leaves.are(tile));
+    let read = match cached {
+        Some(tile) => Ok(tile),
+        None => Err(fetch::found(&*tree.reader().source, leaves.tile()).await?),
+    };
+    let start = leaves.bundle().start();
+    Ok(move || {
+        let tile = read.or_else(|found| leaves.verify_tile(&found))?;
+        Ok((start.max(range.start), position(&tile, start, leaf, &range)))
+    })
 }
 
 fn position(tile: &HashTile, start: u64, leaf: Hash, range: &Range<u64>) -> Option<u64> {

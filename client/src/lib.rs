@@ -1,4 +1,104 @@
-//! A client of tile-based transparency logs.
+//! A client of tile-based transparency logs, as [tlog-tiles] defines them: it fetches, verifies,
+//! proves, follows and submits. It trusts the log's key and nothing else: not the server, not the
+//! CDN, not its own cache.
+//!
+//! | you want to | use |
+//! |---|---|
+//! | name the log that you believe | [`TrustedLog`](tiles::TrustedLog), from its vkey |
+//! | reach it | [`HttpSource`], [`FolderSource`], [`MemorySource`], or your own [`Source`] |
+//! | read an entry, all entries, those that come | [`Client::get`], [`Client::entries`], [`Client::follow`] |
+//! | learn of a newer tree, a rollback, a fork | [`Client::update`] |
+//! | cut a proof, find an entry, show that a log grew | [`Client::prove`], [`Client::find`], [`Client::consistency`] |
+//! | verify a proof without network | [`verify()`] |
+//! | submit entries | [`Submitter`] |
+//! | verify everything there is | [`Client::check_log`] |
+//!
+//! The formats themselves are in [`tiles`], which is the crate `kiln-tiles`.
+//!
+//! # Fetch and verify
+//! ```no_run
+//! use kiln_client::{Client, HttpSource, tiles::VerifierKey};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let vkey: VerifierKey = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k".parse()?;
+//! let client = Client::new(HttpSource::new("https://example.com/foo")?, vkey.into());
+//!
+//! println!("{}", client.update().await?.checkpoint.head()); // size and root hash
+//! let entry = client.get(7).await?; // verified, or an error
+//! let mut entries = client.entries(..);
+//! while let Some(entry) = entries.next().await {
+//!     let (index, bytes) = entry?;
+//!     println!("{index}: {} bytes", bytes.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Prove, and verify offline
+//! A proof is a small text file ([tlog-proof]) that says, for as long as the log's key is trusted,
+//! that the log has an entry.
+//! ```
+//! use kiln_client::{Client, verify};
+//! # use kiln_client::{MemorySource, tiles::*};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (source, mut edge, mut bundle) = (MemorySource::default(), RightEdge::empty(), Vec::new());
+//! # push_entry(&mut bundle, b"my release, sha256:...")?;
+//! # for tile in edge.append([Hash::leaf(b"my release, sha256:...")]) {
+//! #     source.insert(tile.coord().to_string(), tile.to_bytes());
+//! # }
+//! # source.insert("tile/entries/000.p/1", bundle);
+//! # let key = SigningKey::from_seed("example.com/log".parse()?, [7; 32]);
+//! # let text = Checkpoint::new("example.com/log", edge.head()).unwrap().to_string();
+//! # source.insert("checkpoint", key.sign(text)?.to_string().into_bytes());
+//! # let log = TrustedLog::from(key.verifier_key());
+//! let client = Client::new(source, log.clone());
+//! let proof: String = client.prove(0).await?.to_string();
+//!
+//! // Later, elsewhere, with no network:
+//! let claim = verify(proof.as_bytes(), b"my release, sha256:...", &log)?;
+//! assert_eq!((claim.index(), claim.origin()), (0, "example.com/log"));
+//! assert!(verify(proof.as_bytes(), b"another release", &log).is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Submit
+//! ```no_run
+//! use kiln_client::{Submitter, batches, tiles::TrustedLog};
+//!
+//! # async fn submit(log: TrustedLog, lines: Vec<Vec<u8>>) -> Result<(), Box<dyn std::error::Error>> {
+//! let submitter = Submitter::new("https://example.com/log", log)?;
+//! let proof = submitter.submit_for_proof("my release, sha256:...").await?; // verified
+//! std::fs::write("release.tlog-proof", proof.to_string())?;
+//!
+//! for batch in batches(&lines) {
+//!     let indices = submitter.submit_batch(batch).await?; // safe to repeat
+//!     println!("up to {:?}", indices.last());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Errors
+//! One question matters first: is the log bad, or could it not be read?
+//! [`ClientError::is_bad_log`], [`SubmitError::is_bad_log`] and every [`VerifyError`] mean the
+//! former: keep the error, it names the resource or holds the evidence. Of the others,
+//! `is_retryable` tells whether to try again.
+//!
+//! # Features
+//! | feature | brings |
+//! |---|---|
+//! | `http` (default) | [`HttpSource`], [`Submitter`]; needs a tokio runtime |
+//! | `folder` (default) | [`FolderSource`], the [cache folder](ClientBuilder::disk_cache) |
+//! | `tokio` | [`Client::follow`], hashing on all cores; implied by the two above |
+//!
+//! Without any of them, [`verify()`] and a [`Client`] over any [`Source`] remain. They need no runtime
+//! and build for `wasm32-unknown-unknown`.
+//!
+//! [tlog-tiles]: https://c2sp.org/tlog-tiles
+//! [tlog-proof]: https://c2sp.org/tlog-proof
 
 #[cfg(all(feature = "folder", feature = "http"))]
 mod any;

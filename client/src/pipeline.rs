@@ -10,6 +10,7 @@ use kiln_tiles::TILE_WIDTH;
 
 use crate::error::ClientError;
 use crate::leaves::Leaves;
+use crate::offload::offload;
 use crate::source::Source;
 use crate::tree::Tree;
 
@@ -20,30 +21,46 @@ pub(crate) fn starts(range: Range<u64>) -> impl DoubleEndedIterator<Item = u64> 
     bundles.map(move |bundle| (bundle * TILE_WIDTH).max(start))
 }
 
-/// Runs `job` for the bundle at each of `starts`, as many at once as the reader may, and yields what
-/// they return in the order of `starts`, up to the first error.
-pub(crate) fn run<S, T, F>(
+/// How many bundles go to a hashing thread together, at most: handing one over costs as much as
+/// hashing a few entries.
+const MOST_TOGETHER: usize = 4;
+
+/// Reads the bundle at each of `starts`, as many at once as the reader may, runs the work that `read`
+/// returns on the hashing threads, and yields the results in the order of `starts`, up to the first
+/// error.
+pub(crate) fn run<S, T, W, F>(
     tree: Arc<Tree<S>>,
     starts: impl Iterator<Item = u64> + Send + 'static,
-    job: impl Fn(Arc<Tree<S>>, Leaves) -> F + Send + Sync + 'static,
+    read: impl Fn(Arc<Tree<S>>, Leaves) -> F + Send + Sync + 'static,
 ) -> impl Stream<Item = Result<T, ClientError>> + Send + 'static
 where
     S: Source + 'static,
     T: Send + 'static,
-    F: Future<Output = Result<T, ClientError>> + Send + 'static,
+    W: FnOnce() -> Result<T, ClientError> + Send + 'static,
+    F: Future<Output = Result<W, ClientError>> + Send + 'static,
 {
     let parallelism = tree.reader().parallelism;
+    let together = (parallelism / 4).clamp(1, MOST_TOGETHER);
     let planner = Arc::clone(&tree);
     // What verifies a bundle comes first, one after another: neighbours share the tiles above them.
     let planned = stream::iter(starts).then(move |start| {
         let tree = Arc::clone(&planner);
         async move { tree.leaves(start).await }
     });
-    let jobs = planned.map(move |leaves| {
-        let job = leaves.map(|leaves| job(Arc::clone(&tree), leaves));
-        async move { job?.await }
+    let groups = planned.chunks(together).map(move |group| {
+        let begin = |leaves: Result<_, _>| leaves.map(|leaves| read(Arc::clone(&tree), leaves));
+        let reads: Vec<_> = group.into_iter().map(begin).collect();
+        work(future::join_all(reads.into_iter().map(|read| async { read?.await })))
     });
-    up_to_error(jobs.buffered(parallelism))
+    up_to_error(groups.buffered(parallelism / together).flat_map(stream::iter))
+}
+
+/// Does what was read, on a thread where hashing disturbs nobody.
+async fn work<T: Send + 'static, W: FnOnce() -> Result<T, ClientError> + Send + 'static>(
+    read: impl Future<Output = Vec<Result<W, ClientError>>>,
+) -> Vec<Result<T, ClientError>> {
+    let jobs = read.await;
+    offload(move || jobs.into_iter().map(|job| job?()).collect()).await
 }
 
 /// What comes after an error is about a log that is not to be believed.

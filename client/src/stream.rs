@@ -80,7 +80,10 @@ pub(crate) fn walk<S: Source + 'static>(
     let starts = pipeline::starts(range.clone());
     pipeline::run(tree, starts, move |tree, leaves| {
         let range = range.clone();
-        async move { Ok(tree.bundle(leaves).await?.within(&range)) }
+        async move {
+            let found = tree.read_bundle(&leaves).await?;
+            Ok(move || Ok(leaves.verify_bundle(&found)?.within(&range)))
+        }
     })
 }
 

@@ -12,7 +12,7 @@ use kiln_tiles::{
 use crate::bundle::VerifiedBundle;
 use crate::cache::Cache;
 use crate::error::{BadLog, ClientError, Fault};
-use crate::fetch;
+use crate::fetch::{self, Found};
 use crate::leaves::Leaves;
 use crate::offload::offload;
 use crate::source::Source;
@@ -60,8 +60,8 @@ impl<S: Source> Tree<S> {
     pub(crate) async fn open(reader: Reader<S>, head: TreeHead) -> Result<Self, ClientError> {
         let source = &*reader.source;
         let tiles = stream::iter(partial_tiles(head.size)).map(|coord| fetch::tile(source, coord));
-        let edge = tiles.buffered(reader.parallelism).try_collect().await?;
-        let tiles = VerifiedTiles::open(head, edge).map_err(BadLog::Edge)?;
+        let edge: Vec<HashTile> = tiles.buffered(reader.parallelism).try_collect().await?;
+        let tiles = VerifiedTiles::open(head, &edge).map_err(BadLog::Edge)?;
         Ok(Self { reader, head, verified: Mutex::new(Verified { tiles, full: 0 }) })
     }
 
@@ -171,9 +171,14 @@ impl<S: Source> Tree<S> {
         Ok(Leaves::with_root(bundle, root.ok_or_else(beyond)?))
     }
 
+    /// Reads the bundle of these leaves, without verifying it.
+    pub(crate) async fn read_bundle(&self, leaves: &Leaves) -> Result<Found<BundleCoord>, ClientError> {
+        fetch::found(&*self.reader.source, leaves.bundle()).await
+    }
+
     /// Reads and verifies the bundle of these leaves.
     pub(crate) async fn bundle(&self, leaves: Leaves) -> Result<VerifiedBundle, ClientError> {
-        let found = fetch::found(&*self.reader.source, leaves.bundle()).await?;
+        let found = self.read_bundle(&leaves).await?;
         offload(move || leaves.verify_bundle(&found)).await
     }
 }

@@ -1,4 +1,5 @@
 //! Each kind of object, damaged in each way: a client believes none of it, and `check_log` names it.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod common;
 

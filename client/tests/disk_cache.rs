@@ -1,4 +1,5 @@
 //! The cache folder: what one run leaves, the next one uses, and never believes.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 #![cfg(feature = "folder")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! A tail: what is there, what comes, and what happens when it does not.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 #![cfg(feature = "tokio")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! What a client makes of the checkpoints that it is served, one after another.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod common;
 

@@ -1,7 +1,9 @@
 //! Logs behind http, and servers that are not nice. Every test is bounded in time.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 #![cfg(feature = "http")]
 
 mod common;
+#[allow(dead_code, reason = "each test file uses another part")]
 #[path = "common/server.rs"]
 mod server;
 
@@ -124,7 +126,7 @@ async fn a_body_that_says_it_is_too_long_is_not_read() {
     let server = raw(|_, _, mut stream| async move {
         let head = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n";
         drop(stream.write_all(head).await);
-        std::future::pending().await // a reader would wait here
+        std::future::pending::<()>().await; // a reader would wait here
     });
     let server = server.await;
     let start = Instant::now();
@@ -160,7 +162,7 @@ async fn a_server_that_hangs_is_timed_out() {
     for part in ["", "HTTP/1.1 200 OK\r\ncontent-", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab"] {
         let server = raw(move |_, _, mut stream| async move {
             drop(stream.write_all(part.as_bytes()).await);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         let server = server.await;
         let error = fails(&server).await;

@@ -1,4 +1,5 @@
 //! Entries, proofs and searches of logs of every interesting size.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod common;
 

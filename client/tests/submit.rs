@@ -1,7 +1,9 @@
 //! Submitting: what is sent, what is tried again, what is believed.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 #![cfg(feature = "http")]
 
 mod common;
+#[allow(dead_code, reason = "each test file uses another part")]
 #[path = "common/server.rs"]
 mod server;
 

@@ -75,6 +75,7 @@ fn checkpoint_age(log: &str) -> Option<Duration> {
         return None;
     }
     let folder = Path::new(log);
-    let metadata = ["checkpoint", "public/checkpoint"].iter().find_map(|name| folder.join(name).metadata().ok());
+    let metadata =
+        ["checkpoint", "public/checkpoint"].iter().find_map(|name| folder.join(name).metadata().ok());
     environment::age(metadata?.modified().ok()?)
 }

@@ -48,11 +48,12 @@ impl Init {
     }
 
     async fn make(&self, output: &Output) -> Result<kiln_tiles::VerifierKey, Failure> {
-        let (key, chosen) = self.store.key_of_new_log(&self.key, self.origin.clone())?;
+        let guard = self.guard.outside(self.store.folder())?;
+        let (key, chosen) = self.store.key_of_new_log(&self.key, self.origin.as_ref())?;
         let vkey = key.verifier_key();
         let owner = format!("kiln init, process {}", std::process::id());
         let folder = Folder::open(self.store.folder(), owner.clone())?;
-        let guard = self.guard.open(&vkey, self.store.folder(), owner)?;
+        let guard = guard.open(&vkey, owner)?;
         self.store.keep_key(&key)?;
         let log = Log::new(key, folder, guard, Dedup::off(), Arc::new(System));
         create_log(&log).await?;

@@ -1,7 +1,7 @@
 //! The commands, one file each.
 
 mod add;
-//BENCH mod bench;
+mod bench;
 mod fsck;
 mod get;
 mod info;
@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Fsck(fsck::Fsck),
     #[command(subcommand)]
     Key(key::Key),
-    //BENCH Bench(bench::Bench),
+    Bench(bench::Bench),
 }
 
 impl Command {
@@ -52,7 +52,7 @@ impl Command {
             Self::Info(command) => on_runtime(command.run(output)),
             Self::Tail(command) => on_runtime(command.run(output)),
             Self::Fsck(command) => on_runtime(command.run(output)),
-            //BENCH Self::Bench(command) => on_runtime(command.run(output)),
+            Self::Bench(command) => on_runtime(command.run(output)),
             Self::Vkey(command) => command.run(output),
             Self::Verify(command) => command.run(output),
             Self::Key(command) => command.run(output),

@@ -75,7 +75,9 @@ impl Prove {
         let entry = files::read(path, MAX_ENTRY_SIZE)?;
         if entry.len() > MAX_ENTRY_SIZE {
             let path = path.display();
-            return Err(Failure::usage(format!("{path} has more than the {MAX_ENTRY_SIZE} bytes that an entry may have")));
+            return Err(Failure::usage(format!(
+                "{path} has more than the {MAX_ENTRY_SIZE} bytes that an entry may have"
+            )));
         }
         Ok(Some(Hash::leaf(&entry)))
     }
@@ -88,7 +90,10 @@ impl Prove {
         drop(progress);
         found.ok_or_else(|| {
             let looked = grouped(end.saturating_sub(self.from));
-            Failure::undone(format!("no entry with hash {} among the {looked} looked at, all of them verified", leaf.to_hex()))
+            Failure::undone(format!(
+                "no entry with hash {} among the {looked} looked at, all of them verified",
+                leaf.to_hex()
+            ))
         })
     }
 }

@@ -105,7 +105,8 @@ fn escaped(entry: &[u8]) -> String {
 
 /// Neither control characters nor those that turn the direction of text around.
 fn is_harmless(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    !c.is_control()
+        && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escape(line: &mut String, bytes: &[u8]) {

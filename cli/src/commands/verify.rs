@@ -62,7 +62,9 @@ impl Verify {
                 let entry = files::read(path, MAX_ENTRY_SIZE)?;
                 let too_long = || {
                     let path = path.display();
-                    Failure::bad(format!("entry: {path} has more than the {MAX_ENTRY_SIZE} bytes that an entry may have"))
+                    Failure::bad(format!(
+                        "entry: {path} has more than the {MAX_ENTRY_SIZE} bytes that an entry may have"
+                    ))
                 };
                 (entry.len() <= MAX_ENTRY_SIZE).then(|| Hash::leaf(&entry)).ok_or_else(too_long)
             }

@@ -68,7 +68,7 @@ impl TestLog {
             leaves.push(Hash::leaf(&entry));
             push_entry(&mut self.bundle, &entry).unwrap();
             let size = self.edge.size() + leaves.len() as u64;
-            if size % TILE_WIDTH == 0 {
+            if size.is_multiple_of(TILE_WIDTH) {
                 self.put_bundle(size / TILE_WIDTH - 1, 256);
                 self.bundle.clear();
             }

@@ -7,7 +7,7 @@
 mod disk;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use disk::Disk;
@@ -54,14 +54,6 @@ impl Dedup {
     #[must_use]
     pub fn on_disk(folder: PathBuf) -> Self {
         Self(Index::Disk(Disk::new(folder)))
-    }
-
-    /// As [`on_disk`](Self::on_disk).
-    ///
-    /// # Errors
-    /// None.
-    pub fn open(folder: &Path) -> Result<Self, DedupError> {
-        Ok(Self::on_disk(folder.to_owned()))
     }
 
     pub(crate) const fn is_on(&self) -> bool {

@@ -23,13 +23,23 @@ impl Environment for Still {
 }
 
 /// The log of the key with this seed.
-pub(crate) fn log(seed: u8, memory: &Memory, guard: &MemoryRegister, dedup: &Dedup) -> Log<Memory, MemoryRegister> {
+pub(crate) fn log(
+    seed: u8,
+    memory: &Memory,
+    guard: &MemoryRegister,
+    dedup: &Dedup,
+) -> Log<Memory, MemoryRegister> {
     let key = SigningKey::from_seed("example.com/log".parse().expect("a name"), [seed; 32]);
     Log::new(key, memory.clone(), guard.clone(), dedup.clone(), Arc::new(Still))
 }
 
 /// One life of a log that submits these entries as one batch; returns their indices.
-pub(crate) async fn add(memory: &Memory, guard: &MemoryRegister, dedup: &Dedup, entries: &[String]) -> Vec<u64> {
+pub(crate) async fn add(
+    memory: &Memory,
+    guard: &MemoryRegister,
+    dedup: &Dedup,
+    entries: &[String],
+) -> Vec<u64> {
     let log = log(1, memory, guard, dedup);
     create_log(&log).await.expect("a log");
     let sequencer = Sequencer::new(log, Options::default());

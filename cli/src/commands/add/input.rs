@@ -56,7 +56,9 @@ pub(super) fn read(files: &[PathBuf], lines: bool) -> Result<Vec<Item>, Failure>
     for path in files {
         if lines {
             let bytes = files::read_all(path)?.into();
-            items.extend(split(&bytes).map_err(|fault| Failure::usage(format!("{}: {fault}", path.display())))?);
+            items.extend(
+                split(&bytes).map_err(|fault| Failure::usage(format!("{}: {fault}", path.display())))?,
+            );
         } else {
             items.push(read_one(path)?);
         }

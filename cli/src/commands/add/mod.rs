@@ -72,12 +72,12 @@ impl Add {
             proofs::keep(&reader, folder, &items, &indices).await?;
         }
         let (count, rate) = (items.len() as u64, per_second(items.len() as u64, took));
-        let proofs = self.proofs.as_ref().map_or_else(String::new, |folder| format!("; proofs in {}", folder.display()));
-        output.note(format_args!(
-            "{} entries are in the log, after {:.2} s ({rate:.0}/s){proofs}",
-            grouped(count),
-            took.as_secs_f64()
-        ));
+        let proofs = self
+            .proofs
+            .as_ref()
+            .map_or_else(String::new, |folder| format!("; proofs in {}", folder.display()));
+        let (count, seconds) = (counted(count), took.as_secs_f64());
+        output.note(format_args!("{count} in the log, after {seconds:.2} s ({rate:.0}/s){proofs}"));
         Ok(())
     }
 
@@ -100,7 +100,9 @@ impl Add {
         }
         let description = SelfDescription::read(&reading::source(log)?).await?;
         let url = description.submission_url().map(str::to_owned);
-        url.ok_or_else(|| Failure::usage(format!("{log} does not say in log.json where it takes entries: give its URL")))
+        url.ok_or_else(|| {
+            Failure::usage(format!("{log} does not say in log.json where it takes entries: give its URL"))
+        })
     }
 
     fn token(&self) -> Result<Option<String>, Failure> {
@@ -109,20 +111,31 @@ impl Add {
             return Ok(std::env::var("KILN_TOKEN").ok().filter(|token| !token.is_empty()));
         };
         let bytes = files::read(path, MAX_LENGTH)?;
-        let token = String::from_utf8(bytes).map_err(|_| Failure::usage(kiln_client::TokenError::Characters))?;
+        let token =
+            String::from_utf8(bytes).map_err(|_| Failure::usage(kiln_client::TokenError::Characters))?;
         Ok(Some(token.trim_end().to_owned()))
     }
 
     /// Submits everything, several batches at once, and prints what becomes of it, in order.
-    async fn submit(&self, submitter: &Submitter, items: &[Item], output: Output) -> Result<Vec<u64>, Failure> {
+    async fn submit(
+        &self,
+        submitter: &Submitter,
+        items: &[Item],
+        output: Output,
+    ) -> Result<Vec<u64>, Failure> {
         let mut progress = Progress::of("entries");
         let mut indices = Vec::with_capacity(items.len());
         let batches: Vec<&[Item]> = batches(items).collect();
-        let sent = stream::iter(batches).map(|batch| async move { (batch, submitter.submit_batch(batch).await) });
+        let sent =
+            stream::iter(batches).map(|batch| async move { (batch, submitter.submit_batch(batch).await) });
         let mut answers = std::pin::pin!(sent.buffered(IN_FLIGHT));
         while let Some((batch, answer)) = answers.next().await {
             let answer = answer.inspect_err(|_| {
-                output.note(format_args!("{} of {} entries are known to be in the log", indices.len(), items.len()));
+                output.note(format_args!(
+                    "{} of {} entries are known to be in the log",
+                    indices.len(),
+                    items.len()
+                ));
             })?;
             progress.aside(|| print(batch, &answer, output))?;
             indices.extend(answer);
@@ -162,6 +175,10 @@ fn print(batch: &[Item], indices: &[u64], output: Output) -> Result<(), Failure>
         };
     }
     output.bytes(text.as_bytes())
+}
+
+fn counted(entries: u64) -> String {
+    if entries == 1 { "1 entry is".to_owned() } else { format!("{} entries are", grouped(entries)) }
 }
 
 /// The name of a proof's file.

@@ -131,16 +131,15 @@ impl Serve {
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         publish(shared.log.store(), &description).await?;
-        let started = words::Started {
-            store: self.store.canonical(),
-            description: &description,
-            head: writer.head(),
-            made: opened.made,
-        };
+        let (store, head, made) = (self.store.canonical(), writer.head(), opened.made);
+        let running = tokio::spawn(sequencer.run(writer, stop));
+        // A channel that is closed is a log that is gone already; the task knows why.
+        let _ = shared.watch().wait_for(|state| takes_entries_or_never_will(&state.status)).await;
+        let started = words::Started { store, description: &description, head, made };
         if let Err(error) = started.tell(*output) {
             tracing::warn!(%error, "nobody reads standard output");
         }
-        sequencer.run(writer, stop).await;
+        running.await.map_err(Failure::undone)?;
         served.finish().await;
         tracing::info!("stopped: every entry that was taken is published");
         Ok(())
@@ -161,6 +160,10 @@ impl Serve {
         let answer_timeout = usual.answer_timeout + 2 * self.interval;
         ServerOptions { limits: self.submission_limits(), answer_timeout, ..usual }
     }
+}
+
+fn takes_entries_or_never_will(status: &Status) -> bool {
+    !matches!(status, Status::Loading | Status::CatchingUp(_))
 }
 
 /// How often a long start says how far it is, where no bar can be drawn.

@@ -1,16 +1,16 @@
 //! From a folder to a log that can be loaded: key, guard, lock, dedup index.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use kiln_sequencer::{Dedup, DedupError, Log, create_log};
-use kiln_storage::{Folder, FolderRegister, Register, StorageError, StorageErrorKind, Store};
+use kiln_sequencer::{Dedup, Log, create_log};
+use kiln_storage::{Folder, FolderRegister};
 use kiln_tiles::{SigningKey, VerifierKey};
 
 use super::words::Made;
 use super::{DedupMode, Serve};
 use crate::environment::{self, System};
 use crate::failure::Failure;
+use crate::guard::GuardFolder;
 
 /// A log that exists.
 pub(super) struct Opened {
@@ -22,12 +22,13 @@ pub(super) struct Opened {
 impl Serve {
     /// Opens the log, or makes it where there is none: then `make` is true.
     pub(super) async fn open(&self, make: bool) -> Result<Opened, Failure> {
+        let guard = self.guard.outside(self.store.folder())?;
         let (key, chosen) = if make {
-            self.store.key_of_new_log(&self.key, self.origin.clone())?
+            self.store.key_of_new_log(&self.key, self.origin.as_ref())?
         } else {
             (self.store.key(&self.key, self.origin.as_ref())?, false)
         };
-        let log = self.assemble(key).await?;
+        let log = self.assemble(key, guard)?;
         if make {
             create_log(&log).await?;
         }
@@ -36,36 +37,21 @@ impl Serve {
         Ok(Opened { log, made: make.then_some(Made { chosen, key }) })
     }
 
-    async fn assemble(&self, key: SigningKey) -> Result<Log<Folder, FolderRegister>, Failure> {
+    fn assemble(&self, key: SigningKey, guard: GuardFolder) -> Result<Log<Folder, FolderRegister>, Failure> {
         let vkey = key.verifier_key();
         let owner = format!("kiln serve, process {} on {}", std::process::id(), environment::host_name());
-        let guard = self.guard.open(&vkey, self.store.folder(), owner.clone())?;
+        let guard = guard.open(&vkey, owner.clone())?;
         let folder = Folder::open(self.store.folder(), owner)?;
-        let dedup = {
-            // Whoever does not hold the store must not touch the index either: it is the holder's.
-            let _lock = folder.head().load().await.map_err(held)?;
-            self.dedup_index(&vkey).map_err(Failure::undone)?
-        };
-        Ok(Log::new(key, folder, guard, dedup, Arc::new(System)))
+        Ok(Log::new(key, folder, guard, self.dedup_index(&vkey), Arc::new(System)))
     }
 
-    fn dedup_index(&self, vkey: &VerifierKey) -> Result<Dedup, DedupError> {
+    fn dedup_index(&self, vkey: &VerifierKey) -> Dedup {
         if self.dedup == DedupMode::Off {
-            return Ok(Dedup::off());
+            return Dedup::off();
         }
-        let path: PathBuf = match &self.cache_dir {
+        Dedup::on_disk(match &self.cache_dir {
             Some(folder) => folder.join(vkey.fingerprint().to_hex()).join("dedup"),
             None => self.store.dedup_path(),
-        };
-        Dedup::open(&path)
-    }
-}
-
-fn held(error: StorageError) -> Failure {
-    match error.kind() {
-        StorageErrorKind::Held => {
-            Failure::undone(error).with_advice("One process writes a log at a time: stop that one first.")
-        }
-        _ => Failure::undone(error),
+        })
     }
 }

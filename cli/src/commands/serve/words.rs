@@ -63,11 +63,13 @@ impl Started<'_> {
             "Next, in another terminal:\n\n  \
              export KILN_VKEY={}\n  \
              echo 'hello, log' > hello.txt\n  \
-             kiln add {url} hello.txt --proofs .                      # the index, and a proof that travels\n  \
-             kiln verify hello.txt.tlog-proof --entry hello.txt       # needs no network\n  \
+             kiln add {url} hello.txt --proofs .\n  \
+             kiln verify hello.txt.tlog-proof --entry hello.txt\n  \
              kiln get {read_url} 0\n  \
              kiln info {read_url}\n  \
-             kiln fsck {}                                             # verifies all of it\n",
+             kiln fsck {}\n\n\
+             `add` prints the index and the hash of the entry, and keeps a proof that `verify` takes\n\
+             without a network; `fsck` verifies everything there is.\n",
             quoted(vkey),
             quoted(&self.store.to_string_lossy())
         )

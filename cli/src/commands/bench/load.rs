@@ -1,0 +1,188 @@
+//! The requests: a closed loop with a number of connections, or an open one at a rate.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kiln_client::{HttpError, SubmitError, Submitter};
+use kiln_tiles::TrustedLog;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::Bench;
+use super::histogram::Histogram;
+use crate::environment;
+use crate::failure::Failure;
+use crate::reading::http_options;
+
+/// What is sent, and for how long.
+pub(super) struct Load {
+    bench: Bench,
+    submitter: Submitter,
+    run: String,
+    next: AtomicU64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Measured {
+    pub(super) latencies: Histogram,
+    pub(super) entries: u64,
+    pub(super) errors: BTreeMap<String, u64>,
+    pub(super) took: Duration,
+}
+
+/// The most requests of an open loop that wait for an answer.
+const MOST_UNANSWERED: usize = 65_536;
+
+/// How long the last answers are waited for.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// A submitter that tries once: a retry would hide what is to be measured.
+fn submitter(bench: &Bench) -> Result<Submitter, Failure> {
+    let nobody = TrustedLog::new(String::new(), Vec::new());
+    let options = http_options().retries(0);
+    Ok(Submitter::with_options(&bench.url, nobody, options)?.wait_for(bench.wait()))
+}
+
+impl Load {
+    pub(super) fn new(bench: &Bench) -> Result<Self, Failure> {
+        let run: [u8; 8] = environment::random()?;
+        let run = run.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { submitter: submitter(bench)?, bench: bench.clone(), run, next: AtomicU64::new(0) })
+    }
+
+    /// One entry, so that an address where no log is, is told from a log that is slow.
+    pub(super) async fn check(&self) -> Result<(), Failure> {
+        Ok(self.submitter.submit(self.entry()).await.map(drop)?)
+    }
+
+    /// Runs until the time is over and the last request is answered, or given up.
+    pub(super) async fn run(self: &Arc<Self>) -> Result<Measured, Failure> {
+        let start = Instant::now();
+        let until = start + self.bench.duration;
+        let mut requests = match self.bench.rate {
+            Some(rate) => self.open_loop(rate, start, until).await,
+            None => self.closed_loop(until)?,
+        };
+        let mut measured = Measured::nothing();
+        while let Ok(Some(one)) = timeout_at(until + LAST_ANSWERS, requests.join_next()).await {
+            measured.merge(one.map_err(Failure::undone)?);
+        }
+        let unanswered = requests.len() as u64;
+        if unanswered > 0 {
+            measured.errors.insert(format!("no answer within {LAST_ANSWERS:?}"), unanswered);
+        }
+        measured.took = start.elapsed();
+        Ok(measured)
+    }
+
+    fn closed_loop(self: &Arc<Self>, until: Instant) -> Result<JoinSet<Measured>, Failure> {
+        let mut connections = JoinSet::new();
+        for _ in 0..self.bench.connections {
+            let (load, own) = (self.clone(), submitter(&self.bench)?); // a pool of one connection
+            connections.spawn(async move {
+                let mut measured = Measured::nothing();
+                while Instant::now() < until {
+                    let outcome = load.send(&own, Instant::now()).await;
+                    // A server that refuses at once must not be asked a million times a second.
+                    if measured.count(outcome).is_err() {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                }
+                measured
+            });
+        }
+        Ok(connections)
+    }
+
+    async fn open_loop(self: &Arc<Self>, rate: u32, start: Instant, until: Instant) -> JoinSet<Measured> {
+        let (mut requests, room) = (JoinSet::new(), Arc::new(Semaphore::new(MOST_UNANSWERED)));
+        let mut due = start;
+        for number in 1_u64.. {
+            sleep_until(due).await;
+            let Ok(permit) = room.clone().try_acquire_owned() else {
+                requests.spawn(async { Measured::one_error("too many unanswered, not sent") });
+                due = start + Duration::from_nanos(number * 1_000_000_000 / u64::from(rate));
+                continue;
+            };
+            let load = self.clone();
+            requests.spawn(async move {
+                let mut measured = Measured::nothing();
+                // What went wrong is counted.
+                let _ = measured.count(load.send(&load.submitter, due).await);
+                drop(permit);
+                measured
+            });
+            due = start + Duration::from_nanos(number * 1_000_000_000 / u64::from(rate));
+            if due >= until {
+                break;
+            }
+        }
+        requests
+    }
+
+    /// One request that was due at `since`: entries and latency.
+    async fn send(&self, submitter: &Submitter, since: Instant) -> Result<(u64, Duration), SubmitError> {
+        if self.bench.batch == 1 {
+            submitter.submit(self.entry()).await?;
+        } else {
+            let entries: Vec<Vec<u8>> = (0..self.bench.batch).map(|_| self.entry()).collect();
+            submitter.submit_batch(&entries).await?;
+        }
+        Ok((u64::from(self.bench.batch), since.elapsed()))
+    }
+
+    /// An entry like no other.
+    fn entry(&self) -> Vec<u8> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut entry = format!("{} {number} ", self.run).into_bytes();
+        entry.resize(usize::from(self.bench.size), b'.');
+        entry
+    }
+}
+
+impl Measured {
+    fn nothing() -> Self {
+        let (latencies, errors) = (Histogram::new(), BTreeMap::new());
+        Self { latencies, entries: 0, errors, took: Duration::ZERO }
+    }
+
+    fn one_error(error: &str) -> Self {
+        Self { errors: BTreeMap::from([(error.to_owned(), 1)]), ..Self::nothing() }
+    }
+
+    fn count(&mut self, outcome: Result<(u64, Duration), SubmitError>) -> Result<(), ()> {
+        match outcome {
+            Ok((entries, latency)) => {
+                self.entries += entries;
+                self.latencies.record(latency);
+                Ok(())
+            }
+            Err(error) => {
+                *self.errors.entry(label(&error)).or_default() += 1;
+                Err(())
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.latencies.merge(&other.latencies);
+        self.entries += other.entries;
+        for (error, count) in other.errors {
+            *self.errors.entry(error).or_default() += count;
+        }
+    }
+}
+
+/// The kind of an error: few, however many there are.
+fn label(error: &SubmitError) -> String {
+    match error {
+        SubmitError::Http(HttpError::Status { status, .. }) => format!("answer {status}"),
+        SubmitError::Http(HttpError::Timeout(_)) => "no answer in time".to_owned(),
+        SubmitError::Http(HttpError::Connection(_)) => "no connection, or one that broke".to_owned(),
+        error => error.to_string(),
+    }
+}

@@ -1,0 +1,10 @@
+//! The binary as people and scripts run it: `docs/cli.md`, sentence for sentence.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod doors;
+mod exit_codes;
+mod first_hour;
+mod fsck;
+mod restarts;
+mod serve;
+mod world;
