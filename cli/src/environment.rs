@@ -1,5 +1,6 @@
 //! The clock, the dice and the machine. Nothing else in this crate asks for them.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kiln_sequencer::Environment;
@@ -52,6 +53,14 @@ pub(crate) fn host_name() -> String {
     #[cfg(not(unix))]
     let name = std::env::var("COMPUTERNAME").unwrap_or_default();
     if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// This program, if a shell would not find it under its name.
+pub(crate) fn program_out_of_path() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).find_map(|folder| folder.join("kiln").canonicalize().ok());
+    (found != program.canonicalize().ok()).then_some(program)
 }
 
 /// Lets this process open as many files as the system would let it: a connection is one. The

@@ -3,6 +3,8 @@
 //! What it promises people and scripts stands in `docs/cli.md`. Nothing is decided here: each
 //! command puts crates together and finds words.
 
+#![allow(rustdoc::invalid_html_tags, reason = "the docs of arguments are help texts")]
+
 mod commands;
 mod environment;
 mod failure;

@@ -46,6 +46,16 @@ pub(crate) fn grouped(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
 }
 
+/// A rate with commas, and without a fraction that nobody can rely on.
+pub(crate) fn rounded(rate: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is a small, positive number"
+    )]
+    grouped(rate.round() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

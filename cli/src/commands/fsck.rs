@@ -7,7 +7,7 @@ use crate::environment::Stopwatch;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::quantity::{grouped, per_second};
+use crate::quantity::{grouped, per_second, rounded};
 use crate::reading::LogArgs;
 
 /// Verify everything there is: the checkpoint, and every tile and entry that it implies.
@@ -54,5 +54,5 @@ fn report(checked: &Checked, since: Stopwatch, output: Output) -> Result<(), Fai
         grouped(checked.entry_bytes)
     ))?;
     let seconds = took.as_secs_f64();
-    output.line(format_args!("all of it verified, in {seconds:.2} s: {rate:.0} entries/s"))
+    output.line(format_args!("all of it verified, in {seconds:.2} s: {} entries/s", rounded(rate)))
 }

@@ -1,6 +1,6 @@
 //! `kiln verify`: a proof, offline.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kiln_client::{Claim, VerifyError};
 use kiln_tiles::{Hash, MAX_ENTRY_SIZE, TlogProof, TrustedLog, VerifierKey, VerifyTlogProofError};
@@ -44,32 +44,26 @@ pub(crate) fn parse_hash(text: &str) -> Result<Hash, ParseHashError> {
     Hash::from_hex(text).ok_or(ParseHashError)
 }
 
+const WITHOUT_NEWLINE: &str =
+    "Without its last newline the entry would verify: `kiln add --lines` adds what is between newlines.";
+
 impl Verify {
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let proof = files::read(&self.proof, TlogProof::MAX_SIZE)?;
-        let leaf = self.leaf()?;
         let log = TrustedLog::from(self.vkey.clone());
-        match kiln_client::verify_leaf(&proof, leaf, &log) {
-            Ok(claim) => self.report(&proof, leaf, &claim, *output),
-            Err(error) => Err(self.refuse(&error)),
-        }
-    }
-
-    fn leaf(&self) -> Result<Hash, Failure> {
-        match (self.hash, &self.entry) {
-            (Some(hash), _) => Ok(hash),
-            (None, Some(path)) => {
-                let entry = files::read(path, MAX_ENTRY_SIZE)?;
-                let too_long = || {
-                    let path = path.display();
-                    Failure::bad(format!(
-                        "entry: {path} has more than the {MAX_ENTRY_SIZE} bytes that an entry may have"
-                    ))
-                };
-                (entry.len() <= MAX_ENTRY_SIZE).then(|| Hash::leaf(&entry)).ok_or_else(too_long)
-            }
-            (None, None) => Err(Failure::usage("give --entry or --hash")),
-        }
+        let entry = self.entry.as_deref().map(read_entry).transpose()?;
+        let leaf = match (self.hash, &entry) {
+            (Some(hash), _) => hash,
+            (None, Some(entry)) => Hash::leaf(entry),
+            (None, None) => return Err(Failure::usage("give --entry or --hash")),
+        };
+        let error = match kiln_client::verify_leaf(&proof, leaf, &log) {
+            Ok(claim) => return self.report(&proof, leaf, &claim, *output),
+            Err(error) => self.refuse(&error),
+        };
+        let line = entry.as_deref().and_then(|entry| entry.strip_suffix(b"\n"));
+        let holds = line.is_some_and(|line| kiln_client::verify(&proof, line, &log).is_ok());
+        Err(if holds { error.with_advice(WITHOUT_NEWLINE) } else { error })
     }
 
     fn report(&self, proof: &[u8], leaf: Hash, claim: &Claim, output: Output) -> Result<(), Failure> {
@@ -101,4 +95,15 @@ impl Verify {
             error => Failure::bad(format!("{proof}: {error}")),
         }
     }
+}
+
+fn read_entry(path: &Path) -> Result<Vec<u8>, Failure> {
+    let entry = files::read(path, MAX_ENTRY_SIZE)?;
+    if entry.len() > MAX_ENTRY_SIZE {
+        let path = path.display();
+        return Err(Failure::bad(format!(
+            "entry: {path} has more than the {MAX_ENTRY_SIZE} bytes that an entry may have"
+        )));
+    }
+    Ok(entry)
 }

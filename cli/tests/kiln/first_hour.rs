@@ -9,7 +9,13 @@ use crate::world::{World, testdata};
 fn one_command_makes_a_log_and_a_few_more_prove_what_is_in_it() {
     let world = World::new();
     let server = world.serve(&["log"]);
-    for words in ["A new log was made", "which is for ever", "kiln add http://127.0.0.1:", "kiln verify"] {
+    for words in [
+        "A new log was made",
+        "alias kiln=/",
+        "which is for ever",
+        "kiln add http://127.0.0.1:",
+        "kiln verify",
+    ] {
         assert!(server.printed.contains(words), "{words:?} is not in: {}", server.printed);
     }
     assert_eq!(server.field("size"), "0");
@@ -67,6 +73,10 @@ fn the_lines_of_a_file_are_added_once_however_often_it_is_tried() {
         world.kiln(&["verify", &proof, "--entry", "line", "--vkey", &vkey]).ok();
     }
     world.kiln(&["fsck", "log"]).ok();
+    // An entry is what is between newlines, but `head -1` and editors keep the newline.
+    world.write("line", text.lines().next().unwrap().to_owned() + "\n");
+    let verify = ["verify", "proofs/0.tlog-proof", "--entry", "line", "--vkey", &vkey];
+    world.kiln(&verify).fails(1, &["inclusion", "Without its last newline the entry would verify"]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::quantity::{grouped, per_second};
+use crate::quantity::{grouped, per_second, rounded};
 use crate::reading::{self, LogArgs, SelfDescription, http_options};
 use input::Item;
 
@@ -77,7 +77,7 @@ impl Add {
             .as_ref()
             .map_or_else(String::new, |folder| format!("; proofs in {}", folder.display()));
         let (count, seconds) = (counted(count), took.as_secs_f64());
-        output.note(format_args!("{count} in the log, after {seconds:.2} s ({rate:.0}/s){proofs}"));
+        output.note(format_args!("{count} in the log, after {seconds:.2} s ({}/s){proofs}", rounded(rate)));
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use super::load::Measured;
 use super::{Bench, WaitFor};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::quantity::{grouped, per_second};
+use crate::quantity::{grouped, per_second, rounded};
 
 /// What was measured.
 pub(super) struct Report<'a> {
@@ -60,7 +60,12 @@ impl fmt::Display for Report<'_> {
         writeln!(f, ", {batch} x {size} bytes a request, answered when {until}")?;
         let (rate, requests) = (per_second(*entries, *took), grouped(latencies.count()));
         let seconds = took.as_secs_f64();
-        writeln!(f, "entries  {} in {seconds:.2} s: {rate:.0}/s, in {requests} requests", grouped(*entries))?;
+        writeln!(
+            f,
+            "entries  {} in {seconds:.2} s: {}/s, in {requests} requests",
+            grouped(*entries),
+            rounded(rate)
+        )?;
         writeln!(f, "add      {}", Percentiles(latencies))?;
         let probes = self.publication.count();
         writeln!(f, "publish  {}, {probes} probes of one entry", Percentiles(&self.publication))?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use kiln_sequencer::Description;
 use kiln_tiles::TreeHead;
 
+use crate::environment;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -59,8 +60,10 @@ impl Started<'_> {
         let url = self.description.submission_url.as_deref().unwrap_or_default();
         let read_url = self.description.read_url.as_deref().unwrap_or(url);
         let vkey = self.description.vkeys.first().map(String::as_str).unwrap_or_default();
+        let alias = environment::program_out_of_path()
+            .map_or_else(String::new, |program| format!("alias kiln={}\n  ", shown(&program)));
         format!(
-            "Next, in another terminal:\n\n  \
+            "Next, in another terminal:\n\n  {alias}\
              export KILN_VKEY={}\n  \
              echo 'hello, log' > hello.txt\n  \
              kiln add {url} hello.txt --proofs .\n  \
@@ -71,7 +74,7 @@ impl Started<'_> {
              `add` prints the index and the hash of the entry, and keeps a proof that `verify` takes\n\
              without a network; `fsck` verifies everything there is.\n",
             quoted(vkey),
-            quoted(&self.store.to_string_lossy())
+            shown(&self.store)
         )
     }
 }
