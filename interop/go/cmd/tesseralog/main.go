@@ -1,8 +1,8 @@
 // Tesseralog writes a log of N deterministic entries with Tessera's POSIX storage driver, for our
-// client to verify: tesseralog [-origin O] [-sizes A,B,...] [-checkpoints FOLDER] DIR N
+// client to verify: tesseralog [-skey FILE] [-sizes A,B,...] [-checkpoints FOLDER] DIR N
 //
 // It publishes a checkpoint at each of the sizes and at N, and leaves in DIR what readers see:
-// checkpoint and tile/. It prints the log's verifier key.
+// checkpoint and tile/. It prints the log's verifier key, unless it was handed the secret key.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 
 	"github.com/transparency-dev/tessera"
 	"github.com/transparency-dev/tessera/storage/posix"
+	"golang.org/x/mod/sumdb/note"
 
 	"kiln.example/interop/internal/cli"
 	"kiln.example/interop/internal/seq"
@@ -26,11 +27,15 @@ import (
 // stateFolder is where the POSIX driver keeps what readers need not see.
 const stateFolder = ".state"
 
+// maxGrowth is the most entries between two sizes. The driver's own limit is 4096.
+const maxGrowth = 1 << 20
+
 type config struct {
 	dir         string
 	checkpoints string
 	sizes       []int
-	key         seq.Key
+	signer      note.Signer
+	vkey        string // to print
 }
 
 func main() {
@@ -38,11 +43,11 @@ func main() {
 }
 
 func run() error {
-	origin := flag.String("origin", "tessera.example/kiln-interop", "origin of the log")
+	skey := flag.String("skey", "", "file that holds the log's secret key in note form (default: one from a fixed seed)")
 	sizes := flag.String("sizes", "1,2,255,256,257,513", "sizes to publish on the way to N")
 	checkpoints := flag.String("checkpoints", "", "folder that keeps each checkpoint under its size")
 	flag.Parse()
-	cfg, err := parse(*origin, *sizes, *checkpoints, flag.Args())
+	cfg, err := parse(*skey, *sizes, *checkpoints, flag.Args())
 	if err != nil {
 		return err
 	}
@@ -50,11 +55,11 @@ func run() error {
 	if err := cfg.write(context.Background()); err != nil {
 		return err
 	}
-	fmt.Println(cfg.key.VKey)
+	fmt.Print(cfg.vkey)
 	return nil
 }
 
-func parse(origin, sizes, checkpoints string, args []string) (config, error) {
+func parse(skey, sizes, checkpoints string, args []string) (config, error) {
 	if len(args) != 2 {
 		return config{}, cli.Usage("tesseralog [flags] DIR N")
 	}
@@ -65,7 +70,14 @@ func parse(origin, sizes, checkpoints string, args []string) (config, error) {
 	if _, err := os.Stat(filepath.Join(args[0], "checkpoint")); err == nil {
 		return config{}, cli.Usage("%s holds a log already", args[0])
 	}
-	cfg := config{dir: args[0], checkpoints: checkpoints, key: seq.NewKey(origin, "tessera log")}
+	fixed := seq.NewKey("tessera.example/kiln-interop", "tessera log")
+	cfg := config{dir: args[0], checkpoints: checkpoints, signer: fixed.Signer, vkey: fixed.VKey + "\n"}
+	if skey != "" {
+		cfg.vkey = ""
+		if cfg.signer, err = readKey(skey); err != nil {
+			return config{}, err
+		}
+	}
 	for _, field := range strings.Split(sizes, ",") {
 		size, err := strconv.Atoi(field)
 		if err != nil || size < 1 {
@@ -77,6 +89,15 @@ func parse(origin, sizes, checkpoints string, args []string) (config, error) {
 	}
 	cfg.sizes = append(cfg.sizes, n)
 	return cfg, nil
+}
+
+// readKey returns a note.Signer, whose name is the log's origin.
+func readKey(file string) (note.Signer, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return note.NewSigner(strings.TrimSuffix(string(raw), "\n"))
 }
 
 // write grows the log from size to size, waiting for each checkpoint before it goes on, so that
@@ -109,10 +130,11 @@ func (cfg config) open(ctx context.Context) (*tessera.Appender, func(context.Con
 		return nil, nil, nil, err
 	}
 	options := tessera.NewAppendOptions().
-		WithCheckpointSigner(cfg.key.Signer).
-		WithCheckpointInterval(100*time.Millisecond). // the shortest that the driver takes
-		WithBatching(1<<16, 500*time.Millisecond).    // one batch for each size
-		WithGarbageCollectionInterval(0)              // keep the partial tiles of every checkpoint
+		WithCheckpointSigner(cfg.signer).
+		WithCheckpointInterval(100*time.Millisecond).  // the shortest that the driver takes
+		WithBatching(maxGrowth, 500*time.Millisecond). // one batch for each size
+		WithPushback(maxGrowth).
+		WithGarbageCollectionInterval(0) // keep the partial tiles of every checkpoint
 	return tessera.NewAppender(ctx, driver, options)
 }
 

@@ -183,7 +183,26 @@ func (a *audit) checkEarlierFile(ctx context.Context, prover prover, file string
 	if cp.Tree.N == 0 || cp.Tree.N > a.cp.Tree.N {
 		return fmt.Errorf("size %d is not between 1 and %d", cp.Tree.N, a.cp.Tree.N)
 	}
-	return prover.consistency(ctx, cp.Tree)
+	if err := prover.consistency(ctx, cp.Tree); err != nil {
+		return err
+	}
+	return a.followFrom(ctx, raw)
+}
+
+// followFrom goes from an earlier checkpoint to the log's own as Tessera's client does.
+func (a *audit) followFrom(ctx context.Context, earlier []byte) error {
+	consensus := client.UnilateralConsensus(a.log.ReadCheckpoint)
+	tracker, err := client.NewLogStateTracker(ctx, a.log.ReadTile, earlier, a.verifier, a.cp.Origin, consensus)
+	if err != nil {
+		return fmt.Errorf("tessera's tracker: %w", err)
+	}
+	if _, _, _, err := tracker.Update(ctx); err != nil {
+		return fmt.Errorf("tessera's tracker: %w", err)
+	}
+	if got := tracker.Latest(); got.Size != uint64(a.cp.Tree.N) || !bytes.Equal(got.Hash, a.cp.Tree.Hash[:]) {
+		return fmt.Errorf("tessera's tracker ends at size %d, not %d", got.Size, a.cp.Tree.N)
+	}
+	return nil
 }
 
 // spread returns about n indices below size, the first and the last among them; all if n is 0.
