@@ -1,12 +1,13 @@
 //! The sequencer: fires a round when it is due, and loads the log anew when one failed.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_storage::{Register, Store};
 use kiln_tiles::TreeHead;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::load::LoadError;
 use crate::log::Log;
@@ -65,6 +66,9 @@ pub struct Sequencer<S: Store, G: Register> {
     shared: Arc<Shared<S, G>>,
     options: Options,
 }
+
+/// No store takes this long for a round when it is well.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 /// Why the rounds ended.
 enum Ended {
@@ -139,10 +143,24 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     async fn fire(&self, writer: Writer<S, G>) -> Result<Writer<S, G>, RoundError> {
         let start = Instant::now();
         let size = writer.head().size;
-        let outcome = writer.round(self.shared.pool.take_round()).await;
+        let outcome = self.watch_over(writer.round(self.shared.pool.take_round())).await;
         let outcome = outcome.inspect(|writer| self.announce(writer));
         let entries = outcome.as_ref().map(|writer| writer.head().size - size).map_err(RoundError::label);
         self.shared.metrics.count_round(entries, start.elapsed());
+        outcome
+    }
+
+    /// Waits for a round. One that takes too long is not given up, since nobody could tell what became
+    /// of it; but it is told.
+    async fn watch_over<T>(&self, round: impl Future<Output = T>) -> T {
+        let mut round = pin!(round);
+        if let Ok(outcome) = timeout(STALLED_AFTER, &mut round).await {
+            return outcome;
+        }
+        tracing::warn!("a round takes longer than {STALLED_AFTER:?}: the store does not answer");
+        self.shared.set_status(Status::Stalled);
+        let outcome = round.await;
+        self.shared.set_status(Status::Ready);
         outcome
     }
 
@@ -182,4 +200,43 @@ impl<S: Store, G: Register> Sequencer<S, G> {
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // Whoever could say so is gone: nobody wants the log any more.
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln_storage::{Memory, MemoryRegister};
+    use kiln_tiles::SigningKey;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::dedup::Dedup;
+    use crate::environment::Environment;
+
+    struct Still;
+
+    impl Environment for Still {
+        fn unix_time(&self) -> u64 {
+            0
+        }
+
+        fn random_id(&self) -> [u8; 16] {
+            [0; 16]
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_shows() {
+        let key = SigningKey::from_seed("example.com/log".parse().unwrap(), [1; 32]);
+        let log = Log::new(key, Memory::default(), MemoryRegister::default(), Dedup::off(), Arc::new(Still));
+        let sequencer = Sequencer::new(log, Options::default());
+        let mut states = sequencer.shared().watch();
+        let (answer, round) = oneshot::channel::<()>();
+        let stalled = async {
+            states.wait_for(|state| matches!(state.status, Status::Stalled)).await.unwrap();
+            answer.send(()).unwrap();
+        };
+        let (outcome, ()) = tokio::join!(sequencer.watch_over(round), stalled);
+        outcome.unwrap();
+        assert!(matches!(sequencer.shared().state().status, Status::Ready));
+    }
 }

@@ -18,6 +18,9 @@ pub enum Status {
     CatchingUp(CatchUp),
     /// It takes entries.
     Ready,
+    /// It takes entries, but its round does not end: the store does not answer, and the published
+    /// checkpoint gets stale.
+    Stalled,
     /// It could not be loaded, and tries again.
     Failing(Arc<LoadError>),
     /// It is not what it was. It serves reads, and signs and accepts nothing until it is restarted.
@@ -56,6 +59,7 @@ impl fmt::Display for Status {
                 write!(f, "the dedup index catches up: {done} of {of} entries")
             }
             Self::Ready => f.write_str("ready"),
+            Self::Stalled => f.write_str("its store does not answer, and the checkpoint gets stale"),
             Self::Failing(error) => write!(f, "the log cannot be loaded and tries again: {error}"),
             Self::Alarmed(error) => write!(f, "ALARM, nothing is signed or accepted: {error}"),
             Self::Stopped => f.write_str("the log stops"),

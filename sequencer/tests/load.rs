@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use common::{add, entries};
-use kiln_sequencer::{Alarm, Dedup, LoadError, RoundError, Writer};
-use kiln_storage::{Memory, MemoryRegister, ObjectPath, Store};
+use kiln_sequencer::{
+    Alarm, Dedup, Entry, HeadRecord, LoadError, Round, RoundError, Tree, Writer, create_log,
+};
+use kiln_storage::{Loaded, Memory, MemoryRegister, ObjectPath, Register, Store};
 use kiln_tiles::TreeHead;
 
 async fn load(
@@ -120,7 +122,6 @@ async fn a_log_without_a_guard_is_refused_until_a_person_vouches_for_its_head() 
 
 #[tokio::test]
 async fn a_damaged_head_is_refused() {
-    use kiln_storage::{Loaded, Register};
     let (memory, guard) = log_of_300().await;
     let Loaded { held, value } = memory.head().load().await.unwrap();
     let mut bytes = value.unwrap().to_vec();
@@ -130,4 +131,29 @@ async fn a_damaged_head_is_refused() {
     let error = load(1, &memory, &guard, None).await.err().unwrap();
     assert!(matches!(error, LoadError::Rounds { .. }), "{error}");
     assert!(error.is_bad_log());
+}
+
+/// A load that merged the rounds of the head wrote tiles for the last size only: the partial tiles
+/// of a checkpoint that was published before the crash were never there again.
+#[tokio::test]
+async fn rounds_of_the_head_are_applied_each_with_its_own_size() {
+    let (memory, guard) = (Memory::new(), MemoryRegister::default());
+    let log = common::log(1, &memory, &guard, &Dedup::in_memory());
+    create_log(&log).await.unwrap();
+    let entry = |text: String| Entry::new(Bytes::from(text)).unwrap();
+    let rounds = ["first", "second"]
+        .map(|label| Round { time: 1, entries: entries(label, 150).into_iter().map(entry).collect() });
+    let mut tree = Tree::empty();
+    let implied: Vec<_> = rounds.iter().flat_map(|round| tree.append(&round.entries)).collect();
+    let new = HeadRecord::new_log(log.fingerprint(), [9; 16]);
+    let record = HeadRecord { number: 2, head: tree.head(), rounds: rounds.into(), ..new };
+    let Loaded { held, .. } = memory.head().load().await.unwrap();
+    memory.head().swap(held, record.to_bytes()).await.unwrap();
+
+    assert_eq!(load(1, &memory, &guard, None).await.unwrap().head(), tree.head());
+    let found = memory.objects();
+    for object in implied {
+        assert_eq!(found.get(&object.path), Some(&object.body), "{}", object.path);
+    }
+    assert!(found.contains_key(&path("tile/0/000.p/150")));
 }

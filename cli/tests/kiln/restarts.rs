@@ -1,9 +1,10 @@
 //! What a log remembers, and what it notices: restarts, crashes, and stores that went back in time.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::world::{World, request};
+use crate::world::{World, try_request};
 
 const ORIGIN: &[&str] = &["log", "--origin", "restart.example/log"];
 
@@ -36,31 +37,62 @@ fn a_restart_keeps_everything_and_adds_nothing_twice() {
     world.kiln(&["fsck", "log"]).ok();
 }
 
+/// How often the server is killed: more often where somebody has the time.
+fn lives() -> u64 {
+    std::env::var("KILN_TEST_LIVES").map_or(4, |lives| lives.parse().expect("a number of lives"))
+}
+
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
     let world = World::new();
     let mut acknowledged: Vec<(String, u64)> = Vec::new();
-    for life in 0..4 {
+    for life in 0..lives() {
         let server = world.serve(ORIGIN);
         let (url, over) = (server.url.clone(), AtomicBool::new(false));
         let answers = std::thread::scope(|scope| {
             let (url, over) = (&url, &over);
+            let reader = scope.spawn(move || read_until(url, over));
             let submitters: Vec<_> =
-                (0..4).map(|who| scope.spawn(move || submit_until(url, over, life * 10 + who))).collect();
-            std::thread::sleep(Duration::from_millis(60 + 50 * life));
+                (0..16).map(|who| scope.spawn(move || submit_until(url, over, life * 16 + who))).collect();
+            std::thread::sleep(Duration::from_millis(30 + random_below(250)));
             server.kill();
             over.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
             submitters.into_iter().flat_map(|submitter| submitter.join().unwrap()).collect::<Vec<_>>()
         });
-        assert!(!answers.is_empty(), "life {life} answered nobody");
         acknowledged.extend(answers);
+        // What is published now extends what was published after the life before.
+        world.kiln(&["fsck", "log", "--cache", "cache"]).ok();
     }
+    assert!(!acknowledged.is_empty());
     let server = world.serve(ORIGIN);
-    world.kiln(&["fsck", "log"]).ok();
-    for (entry, index) in acknowledged {
-        assert_eq!(server.post("/add", entry.as_bytes()).expect(200).text(), index.to_string(), "{entry}");
-        let got = world.kiln(&["get", "log", &index.to_string()]).ok().text();
-        assert_eq!(got, entry);
+    world.kiln(&["fsck", "log", "--cache", "cache"]).ok();
+    let entries = world.kiln(&["tail", "log", "--from", "0", "--no-follow"]).ok().text();
+    let entries: Vec<_> = entries.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+    for (entry, index) in &acknowledged {
+        assert_eq!(entries[usize::try_from(*index).unwrap()], entry);
+    }
+    let distinct: HashSet<_> = entries.iter().collect();
+    assert_eq!(distinct.len(), entries.len(), "an entry was logged twice");
+    let (entry, index) = acknowledged.last().unwrap();
+    assert_eq!(server.post("/add", entry.as_bytes()).expect(200).text(), index.to_string());
+    println!("{} lives, {} entries acknowledged, {} logged", lives(), acknowledged.len(), entries.len());
+}
+
+/// A number that is another one each time.
+fn random_below(bound: u64) -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0) % bound
+}
+
+/// Reads the checkpoint until the server is gone: its size only grows.
+fn read_until(url: &str, over: &AtomicBool) {
+    let mut largest = 0;
+    while !over.load(Ordering::Relaxed) {
+        let Ok(reply) = try_request(url, "GET", "/checkpoint", &[], b"") else { continue };
+        let size: u64 = reply.expect(200).text().lines().nth(1).unwrap().parse().unwrap();
+        assert!(size >= largest, "the checkpoint went from {largest} to {size}");
+        largest = size;
     }
 }
 
@@ -69,8 +101,7 @@ fn submit_until(url: &str, over: &AtomicBool, who: u64) -> Vec<(String, u64)> {
     let mut answered = Vec::new();
     for number in 0.. {
         let entry = format!("{who} says {number}");
-        // It fails in the middle of a request, when the server is killed.
-        let reply = std::panic::catch_unwind(|| request(url, "POST", "/add", &[], entry.as_bytes()));
+        let reply = try_request(url, "POST", "/add", &[], entry.as_bytes());
         match reply {
             Ok(reply) if reply.status == 200 => answered.push((entry, reply.text().parse().unwrap())),
             _ if over.load(Ordering::Relaxed) => break,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -259,6 +259,17 @@ impl Drop for Server {
 
 /// One request on a connection of its own, sent as it stands: no client between puts it right.
 pub(crate) fn request(url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    try_request(url, method, path, headers, body).unwrap()
+}
+
+/// The same to a server that may be killed in the middle of it.
+pub(crate) fn try_request(
+    url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Reply> {
     let address = url.strip_prefix("http://").unwrap();
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     if method == "POST" {
@@ -267,27 +278,31 @@ pub(crate) fn request(url: &str, method: &str, path: &str, headers: &[(&str, &st
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(&[head.as_bytes(), b"\r\n", body].concat()).unwrap();
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&[head.as_bytes(), b"\r\n", body].concat())?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    parse_reply(&answer)
+    stream.read_to_end(&mut answer)?;
+    let reply = parse_reply(&answer).ok_or(io::ErrorKind::UnexpectedEof)?;
+    let length = reply.headers.get("content-length").filter(|_| method != "HEAD");
+    let whole = length.is_none_or(|length| *length == reply.body.len().to_string());
+    if whole { Ok(reply) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-fn parse_reply(answer: &[u8]) -> Reply {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("the head of an answer");
+/// What is there of an answer; `None` where its head is cut off.
+fn parse_reply(answer: &[u8]) -> Option<Reply> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&answer[..end]).unwrap();
     let (status, fields) = head.split_once("\r\n").unwrap();
     let header = |line: &str| {
         let (name, value) = line.split_once(": ").unwrap();
         (name.to_ascii_lowercase(), value.to_owned())
     };
-    Reply {
+    Some(Reply {
         status: status.split(' ').nth(1).unwrap().parse().unwrap(),
         headers: fields.split("\r\n").map(header).collect(),
         body: answer[end + 4..].to_vec(),
-    }
+    })
 }
 
 impl Reply {

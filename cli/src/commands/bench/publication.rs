@@ -28,7 +28,10 @@ pub(super) async fn watch(url: String, duration: Duration) -> Result<Histogram, 
         let (probe, since): ([u8; 16], _) = (environment::random()?, Instant::now());
         // What fails under load is counted by those who make it.
         if let Ok(index) = submitter.submit(probe.to_vec()).await {
-            while size(&source).await.is_none_or(|size| size <= index) && since.elapsed() < duration {
+            while size(&source).await.is_none_or(|size| size <= index) {
+                if since.elapsed() > duration {
+                    return Ok(seen); // it publishes nothing that can be read
+                }
                 sleep(LOOKS).await;
             }
             seen.record(since.elapsed());
