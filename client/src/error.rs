@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use kiln_tiles::{
-    EdgeError, HashTileError, OpenCheckpointError, ParseBundleError, SignedCheckpoint, TreeHead,
+    EdgeError, Hash, HashTileError, OpenCheckpointError, ParseBundleError, SignedCheckpoint, TreeHead,
 };
 
 use crate::source::SourceError;
@@ -120,7 +120,7 @@ pub enum Fault {
     #[error("it is longer than the {0} bytes that it may have")]
     TooLong(usize),
     /// A tile of the wrong length.
-    #[error("{0}")]
+    #[error("it is {} bytes long instead of {}", .0.length, usize::from(.0.coord.width()) * Hash::SIZE)]
     Tile(#[from] HashTileError),
     /// A bundle that is cut short, or has too few or too many entries.
     #[error("{0}")]
