@@ -87,10 +87,14 @@ impl RightEdge {
 
     /// Appends leaves. Returns the tiles that the tree now has and had not: each tile that became
     /// full, and of each partial tile that grew its new width.
+    ///
+    /// # Panics
+    /// Where the tree would have more than [`MAX_TREE_SIZE`](crate::MAX_TREE_SIZE) leaves. No log gets there.
     pub fn append(&mut self, leaves: impl IntoIterator<Item = Hash>) -> Vec<HashTile> {
         let before = self.size;
         let mut tiles = Vec::new();
         for leaf in leaves {
+            assert!(self.size < crate::MAX_TREE_SIZE, "a tree has at most 2^63 - 1 leaves");
             self.size += 1;
             self.push(0, self.size - 1, leaf, &mut tiles);
         }

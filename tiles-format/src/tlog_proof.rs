@@ -93,9 +93,6 @@ impl TlogProof {
     /// # Errors
     /// The first part that is not as the specification says.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseTlogProofError> {
-        if bytes.len() > Self::MAX_SIZE {
-            return Err(ParseTlogProofError::TooLong);
-        }
         str::from_utf8(bytes).map_err(|_| ParseTlogProofError::Utf8)?.parse()
     }
 
@@ -142,6 +139,9 @@ impl FromStr for TlogProof {
 
     fn from_str(proof: &str) -> Result<Self, ParseTlogProofError> {
         use ParseTlogProofError as E;
+        if proof.len() > Self::MAX_SIZE {
+            return Err(E::TooLong);
+        }
         let body = proof.strip_prefix(HEADER).and_then(|rest| rest.strip_prefix('\n')).ok_or(E::Header)?;
         let (lines, checkpoint) = body.split_once("\n\n").ok_or(E::Unfinished)?;
         let mut lines = lines.split('\n').peekable();

@@ -134,19 +134,27 @@ impl Note {
     /// Verifies every signature by one of `keys`, of which there must be one at least. Signatures
     /// by other keys are ignored.
     ///
-    /// Returns the text, and the signatures that hold.
+    /// Returns the text, and the signatures that hold: one for each key, however often it signed, so
+    /// that a quorum can count them.
     ///
     /// # Errors
     /// Where none of the keys signed the note, or one of their signatures is wrong.
     pub fn verify(&self, keys: &[VerifierKey]) -> Result<(&str, Vec<&NoteSignature>), VerifyNoteError> {
-        let mut verified = Vec::new();
+        let (mut verified, mut signers) = (Vec::new(), Vec::new());
         for signature in &self.signatures {
-            let Some(key) = keys.iter().find(|key| signature.is_by(key)) else { continue };
-            if !key.verify(&self.text, &signature.signature) {
+            // A key ID has 32 bits: two known keys may share it, together with the name.
+            let mut named = keys.iter().filter(|key| signature.is_by(key)).peekable();
+            if named.peek().is_none() {
+                continue;
+            }
+            let Some(signer) = named.find(|key| key.verify(&self.text, &signature.signature)) else {
                 let NoteSignature { name, key_id, .. } = signature.clone();
                 return Err(VerifyNoteError::BadSignature { name, key_id });
+            };
+            if !signers.contains(&signer) {
+                signers.push(signer);
+                verified.push(signature);
             }
-            verified.push(signature);
         }
         if verified.is_empty() { Err(VerifyNoteError::UnknownKeys) } else { Ok((&self.text, verified)) }
     }
@@ -289,6 +297,10 @@ mod tests {
         // One by an unknown key is ignored, whatever it says.
         let more = format!("{NOTE}— example.com/bar Uw2QOgAAAAA=\n").parse::<Note>().unwrap();
         assert_eq!(more.verify(&[key()]).unwrap().1.len(), 1);
+        // One that stands there twice counts once, also for who names the key twice.
+        let line = NOTE.lines().last().unwrap();
+        let twice = format!("{NOTE}{line}\n").parse::<Note>().unwrap();
+        assert_eq!(twice.verify(&[key(), key()]).unwrap().1.len(), 1);
     }
 
     #[test]
