@@ -20,6 +20,8 @@ pub enum Trouble {
     FailsUndone,
     /// It fails, and what it wrote is seen, yet will never reach the disk, whatever a later sync says.
     FailsSeen,
+    /// The same, but only a part of what it wrote is seen.
+    FailsTorn,
 }
 
 /// A simulated disk, below one folder. Clones and [views](SimulatedDisk::below) share it.
@@ -174,10 +176,13 @@ impl SimulatedDisk {
         match state.trouble.filter(|(at, _)| *at == number).map(|(_, trouble)| trouble) {
             None => operation(&mut state),
             Some(Trouble::FailsUndone) => Err(io::Error::other("a simulated fault")),
-            Some(Trouble::FailsSeen) => {
-                let durable = state.clone();
+            Some(trouble @ (Trouble::FailsSeen | Trouble::FailsTorn)) => {
+                let before = state.clone();
                 operation(&mut state)?;
-                state.forget_durability_since(&durable);
+                state.forget_durability_since(&before);
+                if trouble == Trouble::FailsTorn {
+                    state.tear_since(&before);
+                }
                 Err(io::Error::other("a simulated fault of a sync"))
             }
             Some(Trouble::PowerCut) => {
@@ -250,6 +255,16 @@ impl State {
         }
     }
 
+    /// Of what was written, only the first bytes are seen.
+    fn tear_since(&mut self, before: &Self) {
+        for (number, file) in &mut self.files {
+            let old = before.files.get(number).map_or(&[][..], |old| &old.seen);
+            if file.seen != old {
+                file.seen = torn(&file.seen, old, &mut self.rng);
+            }
+        }
+    }
+
     fn lose_what_was_not_durable(&mut self) {
         let Self { files, seen, durable, rng, .. } = self;
         for file in files.values_mut() {
@@ -281,14 +296,18 @@ impl State {
 
 /// What is left of a file whose bytes were not durable.
 fn after_a_cut(file: &File, rng: &mut fastrand::Rng) -> Vec<u8> {
-    let cut = rng.usize(..=file.seen.len());
     match rng.u8(..if file.lost { 2 } else { 5 }) {
         0 | 1 => file.durable.clone(),
         2 => file.seen.clone(),
         3 => vec![0; file.seen.len()],
-        // The first blocks are new; behind them what stood there before, or nothing.
-        _ => [&file.seen[..cut], file.durable.get(cut..).unwrap_or(&[])].concat(),
+        _ => torn(&file.seen, &file.durable, rng),
     }
+}
+
+/// The first blocks are new; behind them what stood there before, or nothing.
+fn torn(new: &[u8], old: &[u8], rng: &mut fastrand::Rng) -> Vec<u8> {
+    let cut = rng.usize(..=new.len());
+    [&new[..cut], old.get(cut..).unwrap_or(&[])].concat()
 }
 
 impl Disk for SimulatedDisk {

@@ -1,6 +1,8 @@
-//! A store whose calls fail, each in one of three ways that the caller cannot tell apart.
+//! A store whose calls fail, each in one of three ways that the caller cannot tell apart, or take their time.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -32,7 +34,7 @@ pub struct Faults(Arc<Mutex<Plan>>);
 #[derive(Default)]
 struct Plan {
     calls: usize,
-    at: Option<(usize, Fate)>,
+    at: Option<(Range<usize>, Fate)>,
     random: Option<(fastrand::Rng, f64)>,
     late: Vec<BoxFuture<'static, ()>>,
 }
@@ -48,11 +50,20 @@ impl Faults {
     #[must_use]
     pub fn at(number: usize, fate: Fate) -> Self {
         let faults = Self::default();
-        faults.plan().at = Some((number, fate));
+        faults.plan().at = Some((number..number + 1, fate));
         faults
     }
 
-    /// Each call fails with this probability, in a way that the seed decides.
+    /// These calls, counted from 0, fail, and do nothing.
+    #[must_use]
+    pub fn outage(calls: Range<usize>) -> Self {
+        let faults = Self::default();
+        faults.plan().at = Some((calls, Fate::Lost));
+        faults
+    }
+
+    /// Each call takes its time, so that others come between any two, and fails with this
+    /// probability, in a way that the seed decides.
     #[must_use]
     pub fn random(seed: u64, probability: f64) -> Self {
         let faults = Self::default();
@@ -60,11 +71,11 @@ impl Faults {
         faults
     }
 
-    /// Whether the one fault that was planned has not come yet.
+    /// Whether no fault that was planned has come yet.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         let plan = self.plan();
-        plan.at.is_some_and(|(number, _)| plan.calls <= number)
+        plan.at.as_ref().is_some_and(|(calls, _)| plan.calls <= calls.start)
     }
 
     /// From now on nothing fails. What was to be done late still may be.
@@ -80,12 +91,16 @@ impl Faults {
 
     /// Counts a call and decides it. Something late may be done first.
     async fn next(&self) -> Option<Fate> {
+        let pause = self.plan().random.as_mut().map(|(rng, _)| pause(rng));
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
         let late = {
             let mut plan = self.plan();
             // With one fault, the late call comes two calls after its own; else at random.
             let due = match &mut plan.random {
                 Some((rng, _)) => rng.f64() < 0.2,
-                None => plan.at.is_none_or(|(number, _)| plan.calls > number + 2),
+                None => plan.at.as_ref().is_none_or(|(calls, _)| plan.calls > calls.start + 2),
             };
             if due { plan.late.pop() } else { None }
         };
@@ -97,13 +112,23 @@ impl Faults {
         plan.calls += 1;
         match &mut plan.random {
             Some((rng, probability)) => (rng.f64() < *probability).then(|| rng.choice(Fate::ALL)).flatten(),
-            None => plan.at.filter(|(at, _)| *at == number).map(|(_, fate)| fate),
+            None => plan.at.as_ref().filter(|(calls, _)| calls.contains(&number)).map(|(_, fate)| *fate),
         }
     }
 
     fn later(&self, call: impl Future<Output = ()> + Send + 'static) {
         self.plan().late.push(Box::pin(call));
     }
+}
+
+/// How long a call takes: mostly a moment, now and then so long that others get whole rounds done.
+fn pause(rng: &mut fastrand::Rng) -> Duration {
+    let longest = match rng.u8(..32) {
+        0 => 3000,
+        1..4 => 300,
+        _ => 10,
+    };
+    Duration::from_millis(rng.u64(..longest))
 }
 
 fn fault() -> StorageError {

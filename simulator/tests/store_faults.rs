@@ -116,6 +116,33 @@ fn a_process_that_dies_after_any_call_is_followed_by_one_that_goes_on() {
     }
 }
 
+/// A step that failed for longer than it tries was believed to be done once: a checkpoint for tiles
+/// that are not there.
+#[test]
+fn no_outage_loses_or_doubles_entries() {
+    for length in [5, 8, 12] {
+        for first in 0.. {
+            let pending = simulate(async {
+                let mut world = World::new();
+                let faults = Faults::outage(first..first + length);
+                world.three_rounds("first", &faults, first as u64, Patience::Once).await;
+                world.ledger.check(&world.memory).await;
+                let pending = faults.is_pending();
+                faults.stop();
+                assert!(
+                    world.three_rounds("second", &faults, 1, Patience::Once).await,
+                    "{length} calls from {first} on"
+                );
+                world.check().await;
+                pending
+            });
+            if pending {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn no_storm_of_faults_loses_or_doubles_entries() {
     for seed in 0..150 {

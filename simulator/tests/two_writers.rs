@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_sequencer::{Dedup, Entry, Log, Options, Sequencer, Shared, Wait, create_log};
+use bytes::Bytes;
+use kiln_sequencer::{Dedup, Entry, Log, Options, Sequencer, Shared, Status, Wait, create_log};
 use kiln_simulator::faulty::{Faults, FaultyRegister, FaultyStore};
-use kiln_simulator::world::{Ledger, Patience, SeededEnvironment, entries, live, signing_key, simulate};
-use kiln_storage::{Memory, MemoryRegister};
+use kiln_simulator::world::{
+    Ledger, Patience, SeededEnvironment, entries, live, signing_key, simulate, trusted_log,
+};
+use kiln_storage::{ImmutableObjects, Memory, MemoryRegister, Register};
+use kiln_tiles::TreeHead;
 use tokio::sync::watch;
 
 type SharedLog = Shared<FaultyStore, FaultyRegister>;
@@ -31,22 +35,61 @@ async fn start(memory: &Memory, guard: &MemoryRegister, faults: Faults, seed: u6
     Some(Running { shared, stop, task: tokio::spawn(sequencer.run(writer, stopped)) })
 }
 
-/// Submits to one writer after the other, and notes what was acknowledged.
-async fn feed(
-    writers: &[Running],
-    rng: &mut fastrand::Rng,
-    label: &str,
-    ledger: &mut Vec<(bytes::Bytes, u64)>,
-) {
+/// Submits now to one writer, now to the other, and returns what was acknowledged.
+async fn feed(writers: &[Running], rng: &mut fastrand::Rng, label: &str) -> Vec<(Bytes, u64)> {
+    let mut submitted = Vec::new();
     for entry in entries(label, 30) {
         let shared = writers[rng.usize(..writers.len())].shared.clone();
         let wait = if rng.bool() { Wait::Published } else { Wait::Sequenced };
-        let submitted = shared.pool.submit(vec![Entry::new(entry.clone()).expect("an entry")], wait).await;
-        if let Ok(answer) = submitted {
-            ledger.push((entry, answer.indices[0]));
-        }
+        submitted.push(tokio::spawn(async move {
+            let answer = shared.pool.submit(vec![Entry::new(entry.clone()).expect("an entry")], wait).await;
+            answer.ok().map(|answer| (entry, answer.indices[0]))
+        }));
         tokio::time::sleep(Duration::from_millis(rng.u64(..300))).await;
     }
+    let mut acknowledged = Vec::new();
+    for submission in submitted {
+        acknowledged.extend(submission.await.expect("a submitter does not panic"));
+    }
+    acknowledged
+}
+
+/// Sees to it that neither the guard nor the published checkpoint ever goes back.
+async fn watch_sizes(memory: Memory, guard: MemoryRegister) {
+    let (mut guarded, mut published) = (Seen::default(), Seen::default());
+    loop {
+        guarded.look(guard.load().await.expect("memory").value, size_in_guard);
+        published
+            .look(memory.read(&"checkpoint".parse().expect("a name")).await.expect("memory"), size_in_note);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What was seen last of something that states a tree size.
+#[derive(Default)]
+struct Seen {
+    text: Option<Bytes>,
+    size: u64,
+}
+
+impl Seen {
+    fn look(&mut self, text: Option<Bytes>, size: fn(&Bytes) -> u64) {
+        if text != self.text {
+            let size = text.as_ref().map_or(0, size);
+            assert!(size >= self.size, "it went back from {} to {size}: {text:?}", self.size);
+            (self.text, self.size) = (text, size);
+        }
+    }
+}
+
+fn size_in_guard(value: &Bytes) -> u64 {
+    let text = str::from_utf8(value).expect("a guard is text");
+    let tree: TreeHead = text.lines().nth(2).and_then(|line| line.parse().ok()).expect("a tree in line 3");
+    tree.size
+}
+
+fn size_in_note(note: &Bytes) -> u64 {
+    trusted_log().open(note).expect("it verifies").head().size
 }
 
 fn duel(seed: u64, probability: f64) -> usize {
@@ -55,17 +98,23 @@ fn duel(seed: u64, probability: f64) -> usize {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut acknowledged = Vec::new();
         let mut writers = Vec::new();
+        let watcher = tokio::spawn(watch_sizes(memory.clone(), guard.clone()));
         for number in 0..2 {
             let faults = Faults::random(seed * 2 + number, probability);
             writers.extend(start(&memory, &guard, faults, seed * 2 + number).await);
         }
         if !writers.is_empty() {
-            feed(&writers, &mut rng, "duel", &mut acknowledged).await;
+            acknowledged = feed(&writers, &mut rng, "duel").await;
         }
         for writer in writers {
+            // Nobody tampered with anything: whoever was fenced or is behind loads again.
+            let status = writer.shared.state().status;
+            assert!(!matches!(status, Status::Alarmed(_)), "seed {seed}: {status}");
             writer.stop.send_replace(true);
             writer.task.await.expect("no panic");
         }
+        watcher.abort();
+        assert!(watcher.await.expect_err("it never ends by itself").is_cancelled(), "seed {seed}");
         // Somebody goes on without faults, and the log is what everybody was told.
         let mut ledger = Ledger::default();
         let last = [entries("last", 3)];
@@ -80,7 +129,7 @@ fn duel(seed: u64, probability: f64) -> usize {
         .await
         .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let size = ledger.check_at_rest(&memory).await;
-        let log = kiln_simulator::check::check_log(&memory, &kiln_simulator::world::trusted_log()).await;
+        let log = kiln_simulator::check::check_log(&memory, &trusted_log()).await;
         for (entry, index) in &acknowledged {
             let found = usize::try_from(*index).ok().and_then(|index| log.entries.get(index));
             assert_eq!(found, Some(entry), "seed {seed}: index {index} of {size}");
