@@ -49,7 +49,7 @@ enum Root {
 libfuzzer_sys::fuzz_target!(|input: Input| {
     // The true edge is all there; a server that adds to it is refused, or changes nothing.
     let before = input.before.iter().filter_map(served);
-    let edge = before.chain(true_edge()).chain(input.after.iter().filter_map(served)).collect();
+    let edge: Vec<_> = before.chain(true_edge()).chain(input.after.iter().filter_map(served)).collect();
     if let Ok(mut verified) = VerifiedTiles::open(TREE.head(), &edge) {
         input.steps.iter().for_each(|step| apply(&mut verified, step));
         assert_true(&verified);
