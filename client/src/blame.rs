@@ -46,7 +46,7 @@ async fn culprit<S: Source>(source: &S, head: TreeHead) -> Result<Option<TileCoo
 
 /// The partial tiles of a tree, each with the tile, maybe the full one, that was read for it.
 async fn edge<S: Source>(source: &S, head: TreeHead) -> Result<Vec<(TileCoord, HashTile)>, ClientError> {
-    let tiles = stream::iter(partial_tiles(head.size)).map(|coord| async move {
+    let tiles = stream::iter(partial_tiles(head.size())).map(|coord| async move {
         let found = fetch::found(source, coord).await?;
         Ok((found.coord, fetch::parse_tile(coord, &found)?))
     });

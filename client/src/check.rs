@@ -53,17 +53,17 @@ impl<S: Source + 'static> Client<S> {
         let head = checkpoint.head();
         let tree = Arc::new(open(&shared.reader, head).await?);
         self.update().await?;
-        let tiles = tiles_of(head.size);
+        let tiles = tiles_of(head.size());
         let mut checked = Checked { checkpoint, bundles: 0, tiles, entry_bytes: 0 };
         // In order; the full tiles of the upper levels come in on the way, each with the first bundle
         // below it.
-        let starts = pipeline::starts(0..head.size);
+        let starts = pipeline::starts(0..head.size());
         let mut walk = Box::pin(pipeline::run(tree, starts, read));
         while let Some(bundle) = walk.next().await {
             let bundle = bundle?;
             checked.bundles += 1;
             checked.entry_bytes += bundle.entry_bytes();
-            progress(Progress { done: bundle.end(), total: head.size });
+            progress(Progress { done: bundle.end(), total: head.size() });
         }
         Ok(checked)
     }

@@ -148,7 +148,7 @@ impl<S: Source> Client<S> {
         };
         let freshness = match known {
             None => self.begin(served).await?,
-            Some(known) if served.head().size < known.head().size => self.hold(known, &served).await?,
+            Some(known) if served.head().size() < known.head().size() => self.hold(known, &served).await?,
             Some(known) => self.advance(&known, served).await?,
         };
         let checkpoint = self.checkpoint().ok_or(ClientError::NoCheckpoint)?;
@@ -179,7 +179,7 @@ impl<S: Source> Client<S> {
     ) -> Result<Freshness, ClientError> {
         let (from, to) = (known.head(), served.head());
         let fork = || BadLog::Fork(evidence(known, &served));
-        if from.size == to.size && from.root != to.root {
+        if from.size() == to.size() && from.root() != to.root() {
             return Err(fork().into()); // no tile is needed to see it, and there may be none
         }
         let tree = self.tree_through(to, from).await?.ok_or_else(fork)?;
@@ -216,7 +216,7 @@ impl<S: Source> Client<S> {
         earlier: TreeHead,
     ) -> Result<Option<Arc<Tree<S>>>, ClientError> {
         let tree = self.tree(head).await?;
-        let extends = tree.root_at(earlier.size).await? == Some(earlier.root);
+        let extends = tree.root_at(earlier.size()).await? == Some(earlier.root());
         Ok(extends.then_some(tree))
     }
 
@@ -226,12 +226,12 @@ impl<S: Source> Client<S> {
 
     /// The newest tree known that has `size` leaves at least.
     pub(crate) async fn reaching(&self, size: u64) -> Result<View<S>, ClientError> {
-        if let Some(view) = self.view().filter(|view| view.tree.head().size >= size) {
+        if let Some(view) = self.view().filter(|view| view.tree.head().size() >= size) {
             return Ok(view);
         }
-        let known = self.update().await?.checkpoint.head().size;
+        let known = self.update().await?.checkpoint.head().size();
         let beyond = ClientError::Beyond { wanted: size, size: known };
-        self.view().filter(|view| view.tree.head().size >= size).ok_or(beyond)
+        self.view().filter(|view| view.tree.head().size() >= size).ok_or(beyond)
     }
 
     /// The entry at `index`, verified.
@@ -253,7 +253,7 @@ impl<S: Source> Client<S> {
     pub async fn prove(&self, index: u64) -> Result<TlogProof, ClientError> {
         let end = index.saturating_add(1);
         let view = self.reaching(end).await?;
-        let beyond = || ClientError::Beyond { wanted: index, size: view.tree.head().size };
+        let beyond = || ClientError::Beyond { wanted: index, size: view.tree.head().size() };
         let leaf = Subtree::new(index, end).ok_or_else(beyond)?;
         let inclusion = view.tree.prove(leaf).await?.ok_or_else(beyond)?;
         Ok(TlogProof::new(index, inclusion, view.checkpoint.note().clone()))
@@ -265,7 +265,7 @@ impl<S: Source> Client<S> {
     /// As [`get`](Self::get).
     pub async fn leaf_hash(&self, index: u64) -> Result<Hash, ClientError> {
         let view = self.reaching(index.saturating_add(1)).await?;
-        let beyond = || ClientError::Beyond { wanted: index, size: view.tree.head().size };
+        let beyond = || ClientError::Beyond { wanted: index, size: view.tree.head().size() };
         let leaf = Node::leaf(index).ok_or_else(beyond)?;
         view.tree.with_nodes(&[leaf], |tiles| tiles.node(leaf)).await?.ok_or_else(beyond)
     }
@@ -275,8 +275,8 @@ impl<S: Source> Client<S> {
     /// # Errors
     /// [`BadLog::Inconsistent`] where it does not extend it; else as [`get`](Self::get).
     pub async fn consistency(&self, earlier: TreeHead) -> Result<(Proof, SignedCheckpoint), ClientError> {
-        let View { checkpoint, tree } = self.reaching(earlier.size).await?;
-        let proof = match Subtree::whole(earlier.size) {
+        let View { checkpoint, tree } = self.reaching(earlier.size()).await?;
+        let proof = match Subtree::whole(earlier.size()) {
             Some(subtree) => tree.prove(subtree).await?.unwrap_or_default(),
             None => Proof::default(),
         };

@@ -41,7 +41,7 @@ impl<S: Source + 'static> Client<S> {
     ) -> Result<Option<u64>, ClientError> {
         let (start, end) = ends(&range);
         let tree = self.reaching(end.unwrap_or(0)).await?.tree;
-        let range = start..end.unwrap_or(tree.head().size);
+        let range = start..end.unwrap_or(tree.head().size());
         let total = range.end.saturating_sub(start);
         let newest_first = pipeline::starts(range.clone()).rev();
         let within = range.clone();

@@ -73,7 +73,7 @@ impl<S: Source + 'static> Tail<S> {
     async fn look(&mut self) -> Result<(), ClientError> {
         self.client.update().await?;
         let tree = self.client.reaching(0).await?.tree;
-        let range = self.next..tree.head().size;
+        let range = self.next..tree.head().size();
         self.reading = Some(walk(tree, range).boxed());
         Ok(())
     }

@@ -50,7 +50,7 @@ impl<S: Source + 'static> Client<S> {
         let client = self.clone();
         let walk = async move {
             let tree = client.reaching(end.unwrap_or(0)).await?.tree;
-            let end = end.unwrap_or(tree.head().size);
+            let end = end.unwrap_or(tree.head().size());
             Ok::<_, ClientError>(walk(tree, start..end))
         };
         Bundles::new(stream::once(walk).try_flatten())

@@ -59,7 +59,7 @@ impl<S: Source> Tree<S> {
     /// Reads the right edge of the tree and verifies it against the root.
     pub(crate) async fn open(reader: Reader<S>, head: TreeHead) -> Result<Self, ClientError> {
         let source = &*reader.source;
-        let tiles = stream::iter(partial_tiles(head.size)).map(|coord| fetch::tile(source, coord));
+        let tiles = stream::iter(partial_tiles(head.size())).map(|coord| fetch::tile(source, coord));
         let edge: Vec<HashTile> = tiles.buffered(reader.parallelism).try_collect().await?;
         let tiles = VerifiedTiles::open(head, &edge).map_err(BadLog::Edge)?;
         Ok(Self { reader, head, verified: Mutex::new(Verified { tiles, full: 0 }) })
@@ -152,7 +152,7 @@ impl<S: Source> Tree<S> {
 
     /// The proof that a subtree is part of the tree; `None` where it lies outside.
     pub(crate) async fn prove(&self, subtree: Subtree) -> Result<Option<Proof>, ClientError> {
-        let size = self.head.size;
+        let size = self.head.size();
         let Some(parts) = Proof::parts(subtree, size) else { return Ok(None) };
         let nodes: Vec<Node> = parts.into_iter().flat_map(Subtree::nodes).collect();
         self.with_nodes(&nodes, |tiles| Proof::make(subtree, size, |node| tiles.node(node))).await
@@ -160,8 +160,8 @@ impl<S: Source> Tree<S> {
 
     /// What the tree says about the bundle that holds the entry `index`.
     pub(crate) async fn leaves(&self, index: u64) -> Result<Leaves, ClientError> {
-        let beyond = || ClientError::Beyond { wanted: index, size: self.head.size };
-        let bundle = BundleCoord::holding(index, self.head.size).ok_or_else(beyond)?;
+        let beyond = || ClientError::Beyond { wanted: index, size: self.head.size() };
+        let bundle = BundleCoord::holding(index, self.head.size()).ok_or_else(beyond)?;
         let tile = bundle.leaf_tile();
         if let Some(tile) = self.verified().tiles.tile(tile) {
             return Ok(Leaves::with_tile(bundle, tile.clone()));

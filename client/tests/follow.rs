@@ -47,7 +47,7 @@ async fn a_tail_yields_what_is_there_and_what_comes() {
     let mut entries = follow(log.source.clone(), 290);
     reads(&mut entries, 290..300).await;
     for size in [301, 512, 513, 2_000] {
-        let before = log.head().size;
+        let before = log.head().size();
         log.grow_to(size);
         reads(&mut entries, before..size).await;
     }
@@ -106,7 +106,7 @@ async fn a_tail_ends_at_a_bad_log() {
     let log = TestLog::of(300);
     let mut entries = follow(log.source.clone(), 298);
     reads(&mut entries, 298..300).await;
-    log.serve(kiln_client::tiles::TreeHead { root: head(299).root, size: 300 });
+    log.serve(kiln_client::tiles::TreeHead::new(300, head(299).root()).unwrap());
     assert!(entries.next().await.unwrap().unwrap_err().is_bad_log());
     assert!(entries.next().await.is_none());
     assert!(entries.next().await.is_none());

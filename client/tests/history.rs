@@ -53,7 +53,7 @@ async fn a_strict_client_refuses_any_older_tree() {
     log.serve(head(299));
     let error = bad(client.update().await.unwrap_err());
     let BadLog::Rollback(evidence) = error else { panic!("{error}") };
-    assert_eq!((evidence.known.head().size, evidence.served.head().size), (300, 299));
+    assert_eq!((evidence.known.head().size(), evidence.served.head().size()), (300, 299));
 }
 
 /// Both checkpoints open under the log's key: whoever sees them knows.
@@ -107,7 +107,7 @@ async fn a_fork_at_the_same_size_is_seen_without_tiles() {
     let log = TestLog::of(300);
     let client = log.client();
     client.update().await.unwrap();
-    let other = TreeHead { size: 300, root: Hash::leaf(b"nobody can show this tree") };
+    let other = TreeHead::new(300, Hash::leaf(b"nobody can show this tree")).unwrap();
     log.serve(other);
     is_evidence(client.update().await.unwrap_err(), log.head(), other);
 }
@@ -150,7 +150,7 @@ async fn a_tree_that_is_signed_and_not_shown_is_not_believed() {
     let log = TestLog::of(300);
     let client = log.client();
     client.update().await.unwrap();
-    log.source.insert("checkpoint", note(TreeHead { size: 301, root: Hash::leaf(b"?") }));
+    log.source.insert("checkpoint", note(TreeHead::new(301, Hash::leaf(b"?")).unwrap()));
     assert!(client.update().await.unwrap_err().is_bad_log());
     assert_eq!(client.checkpoint().unwrap().head(), log.head());
     assert_eq!(client.get(299).await.unwrap(), entry(299), "what was known still answers");

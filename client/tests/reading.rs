@@ -57,9 +57,9 @@ async fn an_entry_beyond_the_known_tree_is_looked_for_once() {
     client.get(3).await.unwrap();
     log.grow_to(20);
     client.get(4).await.unwrap();
-    assert_eq!(client.checkpoint().unwrap().head().size, 10);
+    assert_eq!(client.checkpoint().unwrap().head().size(), 10);
     assert_eq!(client.get(19).await.unwrap(), entry(19));
-    assert_eq!(client.checkpoint().unwrap().head().size, 20);
+    assert_eq!(client.checkpoint().unwrap().head().size(), 20);
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_tree_extends_its_past_and_nothing_else() {
         let (proof, checkpoint) = client.consistency(head(size)).await.unwrap();
         assert_eq!(proof.verify_consistency(head(size), checkpoint.head()), Ok(()));
     }
-    let other = TreeHead { size: 300, root: Hash::leaf(b"another tree") };
+    let other = TreeHead::new(300, Hash::leaf(b"another tree")).unwrap();
     let error = client.consistency(other).await.unwrap_err();
     assert!(matches!(&error, ClientError::BadLog(BadLog::Inconsistent { earlier, .. }) if *earlier == other));
 }

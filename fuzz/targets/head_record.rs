@@ -10,5 +10,5 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     assert_eq!(record.to_bytes(), bytes, "a second spelling");
     assert!(record.rounds.len() <= MAX_ROUNDS);
     let entries: usize = record.rounds.iter().map(|round| round.entries.len()).sum();
-    assert_eq!(record.head.size - record.base.size, entries as u64);
+    assert_eq!(record.head.size() - record.base.size(), entries as u64);
 });

@@ -91,11 +91,12 @@ fn change(mut claim: Claim, change: &Change) -> Claim {
 
 /// What kiln-tiles says, by every way that it has to say it.
 fn holds(subtree: Subtree, size: u64, claim: &Claim) -> bool {
-    let tree = TreeHead { size, root: claim.root };
+    let head = |size, root| TreeHead::new(size, root).expect("the head of a tree with leaves");
+    let tree = head(size, claim.root);
     let Some(proof) = Proof::from_hashes(claim.proof.clone()) else { return false };
     let holds = proof.verify(subtree, claim.hash, tree).is_ok();
     if subtree.start() == 0 {
-        let earlier = TreeHead { size: subtree.end(), root: claim.hash };
+        let earlier = head(subtree.end(), claim.hash);
         assert_eq!(proof.verify_consistency(earlier, tree).is_ok(), holds);
     }
     if subtree.end() - subtree.start() == 1 {

@@ -30,7 +30,7 @@ pub enum Alarm {
     #[error(
         "{voice} knows tree size {} with root {}, which the store's tree of size {} with root {} does not extend: \
          the store went back in time, or is a fork. Bring back what was lost (a mirror or a backup at size {} or above); nothing is signed until then",
-        theirs.size, theirs.root, ours.size, ours.root, theirs.size
+        theirs.size(), theirs.root(), ours.size(), ours.root(), theirs.size()
     )]
     Fork {
         /// Who knows otherwise.

@@ -34,7 +34,7 @@ pub struct Guard<G> {
 #[non_exhaustive]
 pub enum GuardError {
     /// Another writer has committed more. Load again.
-    #[error("another writer of this log is further: the guard stands at tree size {}", .0.size)]
+    #[error("another writer of this log is further: the guard stands at tree size {}", .0.size())]
     Ahead(TreeHead),
     /// The guard is gone, though this log is running.
     #[error("the guard is gone: somebody removed it while the log was running")]
@@ -110,7 +110,7 @@ impl<G: Register> Guard<G> {
 }
 
 async fn check_extends<S: Store>(lineage: &Lineage<'_, S>, guarded: TreeHead) -> Result<(), GuardError> {
-    if guarded.size > lineage.head.size {
+    if guarded.size() > lineage.head.size() {
         // A prefix or not: only a load, which reads the head anew, can tell.
         return Err(GuardError::Ahead(guarded));
     }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_guard_reads_what_it_prints_for_its_own_log() {
-        let (log, tree) = (Hash::leaf(b"log"), TreeHead { size: 9, root: Hash::leaf(b"root") });
+        let (log, tree) = (Hash::leaf(b"log"), TreeHead::new(9, Hash::leaf(b"root")).unwrap());
         let value = print(log, [7; 16], tree);
         assert_eq!(parse(&value, log), Some(tree));
         assert_eq!(parse(&value, Hash::leaf(b"other")), None);

@@ -47,7 +47,7 @@ pub enum LoadError {
     #[error(
         "nothing outside of the store vouches for its head, tree size {} with root {}: the guard is missing. \
          If you know that no larger tree was ever signed (the log was moved here whole, say), accept it with --accept-head {head}",
-        head.size, head.root
+        head.size(), head.root()
     )]
     NoVoice {
         /// The head in the store.
@@ -203,7 +203,7 @@ fn check_sizes<S: Store, G: Register>(
         return Err(LoadError::OtherLog { expected: log.fingerprint(), found: record.log });
     }
     for &(voice, floor) in floors {
-        if let Some(theirs) = floor.filter(|floor| floor.size > record.head.size) {
+        if let Some(theirs) = floor.filter(|floor| floor.size() > record.head.size()) {
             return Err(rolled_back(voice, theirs, record.head));
         }
     }
@@ -242,7 +242,7 @@ async fn vouch<S: Store, G: Register>(
 ) -> Result<(), LoadError> {
     match accept {
         Some(accepted) if accepted != head => return Err(LoadError::NotAccepted { accepted, found: head }),
-        None if head.size > 0 => return Err(LoadError::NoVoice { head }),
+        None if head.size() > 0 => return Err(LoadError::NoVoice { head }),
         _ => {}
     }
     Ok(log.guard.establish(log.fingerprint(), id, head).await?)
@@ -264,26 +264,27 @@ async fn catch_up<S: Store, G: Register>(
     let mut covered = log.dedup.covered()?;
     if !lineage.extends(covered).await? {
         tracing::warn!(
-            index = covered.size,
-            log = lineage.head.size,
+            index = covered.size(),
+            log = lineage.head.size(),
             "the dedup index is of another tree; it is built anew"
         );
         log.dedup.clear()?;
         covered = TreeHead::empty();
     }
     let base = lineage.base.head();
-    if covered.size >= base.size {
+    if covered.size() >= base.size() {
         return Ok(());
     }
     let mut verified = read::load_verified(&log.store, base, []).await?;
-    while covered.size < base.size {
-        progress(CatchUp { done: covered.size, of: base.size });
-        let end = base.size.min((covered.size / TILE_WIDTH + TILES_AT_ONCE) * TILE_WIDTH);
-        let nodes = (covered.size..end).filter_map(Node::leaf);
+    while covered.size() < base.size() {
+        progress(CatchUp { done: covered.size(), of: base.size() });
+        let end = base.size().min((covered.size() / TILE_WIDTH + TILES_AT_ONCE) * TILE_WIDTH);
+        let nodes = (covered.size()..end).filter_map(Node::leaf);
         let whole = Subtree::whole(end).into_iter().flat_map(Subtree::nodes);
         read::insert_missing(&log.store, &mut verified, nodes.clone().chain(whole)).await?;
         let leaves: Vec<Hash> = nodes.map(|leaf| verified.node(leaf).expect("its tile was read")).collect();
-        covered = TreeHead { size: end, root: verified.root_at(end).expect("its tiles were read") };
+        let root = verified.root_at(end).expect("its tiles were read");
+        covered = TreeHead::new(end, root).expect("a tree that the log had");
         verified.retain(|tile| tile.level() > 0);
         let (dedup, upto) = (log.dedup.clone(), covered);
         let insert = move || dedup.insert(&leaves, upto);

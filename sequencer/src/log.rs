@@ -93,14 +93,14 @@ impl<S: Store> Lineage<'_, S> {
     /// The root hash that this tree had at an earlier size: computed, never looked up. `None` for
     /// a size above its own.
     pub(crate) async fn root_at(&self, size: u64) -> Result<Option<Hash>, ReadError> {
-        if size > self.head.size {
+        if size > self.head.size() {
             return Ok(None);
         }
-        if size == self.head.size {
-            return Ok(Some(self.head.root));
+        if size == self.head.size() {
+            return Ok(Some(self.head.root()));
         }
         match size.checked_sub(self.base.size()) {
-            Some(0) => Ok(Some(self.base.head().root)),
+            Some(0) => Ok(Some(self.base.head().root())),
             Some(more) => Ok(Some(self.root_after(more))),
             None => Ok(Some(read::load_root_at(self.store, self.base.head(), size).await?)),
         }
@@ -113,6 +113,6 @@ impl<S: Store> Lineage<'_, S> {
 
     /// Whether this tree extends `earlier`.
     pub(crate) async fn extends(&self, earlier: TreeHead) -> Result<bool, ReadError> {
-        Ok(self.root_at(earlier.size).await? == Some(earlier.root))
+        Ok(self.root_at(earlier.size()).await? == Some(earlier.root()))
     }
 }

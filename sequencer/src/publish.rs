@@ -50,7 +50,9 @@ pub(crate) async fn publish<S: Store, G: Register>(
     loop {
         let version = match read_checkpoint(log).await? {
             None => None,
-            Some((standing, _)) if standing.head().size > lineage.head.size => return Ok(Arc::new(standing)),
+            Some((standing, _)) if standing.head().size() > lineage.head.size() => {
+                return Ok(Arc::new(standing));
+            }
             Some((standing, version)) => {
                 check_prefix(lineage, standing.head()).await?;
                 if standing.head() == lineage.head {

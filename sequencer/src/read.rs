@@ -41,7 +41,7 @@ pub enum ReadError {
 /// Falls back from partial tiles to the full ones that replaced them.
 pub(crate) async fn load_tree(store: &impl ImmutableObjects, head: TreeHead) -> Result<Tree, ReadError> {
     let edge = load_edge(store, head).await?;
-    let last = head.size.checked_sub(1).and_then(|last| BundleCoord::holding(last, head.size));
+    let last = head.size().checked_sub(1).and_then(|last| BundleCoord::holding(last, head.size()));
     match last.filter(|bundle| !bundle.is_full()) {
         Some(bundle) => Ok(Tree::from_parts(edge, load_partial_bundle(store, head, bundle).await?)),
         None => Ok(Tree::from_parts(edge, Vec::new())),
@@ -49,7 +49,7 @@ pub(crate) async fn load_tree(store: &impl ImmutableObjects, head: TreeHead) -> 
 }
 
 async fn load_edge(store: &impl ImmutableObjects, head: TreeHead) -> Result<RightEdge, ReadError> {
-    Ok(RightEdge::open(head, &edge_tiles(store, head.size).await?)?)
+    Ok(RightEdge::open(head, &edge_tiles(store, head.size()).await?)?)
 }
 
 async fn edge_tiles(store: &impl ImmutableObjects, size: u64) -> Result<Vec<HashTile>, ReadError> {
@@ -74,7 +74,7 @@ async fn load_partial_bundle(
     if !bundle.leaf_hashes().eq(leaves.hashes().iter().copied()) {
         return Err(ReadError::Entries(path));
     }
-    debug_assert_eq!(bundle.coord().start() + u64::from(coord.width()), head.size);
+    debug_assert_eq!(bundle.coord().start() + u64::from(coord.width()), head.size());
     let mut framed = Vec::new();
     bundle.entries().iter().for_each(|entry| push_entry(&mut framed, entry).expect("read with its length"));
     Ok(framed)
@@ -86,7 +86,7 @@ pub(crate) async fn load_verified(
     head: TreeHead,
     nodes: impl IntoIterator<Item = Node>,
 ) -> Result<VerifiedTiles, ReadError> {
-    let mut verified = VerifiedTiles::open(head, &edge_tiles(store, head.size).await?)?;
+    let mut verified = VerifiedTiles::open(head, &edge_tiles(store, head.size()).await?)?;
     insert_missing(store, &mut verified, nodes).await?;
     Ok(verified)
 }

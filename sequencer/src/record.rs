@@ -129,7 +129,7 @@ impl HeadRecord {
 
     fn adds_up(&self) -> bool {
         let entries: u64 = self.rounds.iter().map(|round| round.entries.len() as u64).sum();
-        let grown = self.base.size.checked_add(entries) == Some(self.head.size);
+        let grown = self.base.size().checked_add(entries) == Some(self.head.size());
         let unchanged = entries > 0 || self.base == self.head;
         grown && unchanged && self.rounds.is_sorted_by_key(|round| round.time)
     }
@@ -150,8 +150,8 @@ impl Round {
 }
 
 fn push_tree_head(bytes: &mut Vec<u8>, head: TreeHead) {
-    bytes.extend_from_slice(&head.size.to_be_bytes());
-    bytes.extend_from_slice(head.root.as_bytes());
+    bytes.extend_from_slice(&head.size().to_be_bytes());
+    bytes.extend_from_slice(head.root().as_bytes());
 }
 
 /// What is left to read.
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
     }
 
     fn tree_head(&mut self) -> Result<TreeHead, ParseHeadError> {
-        Ok(TreeHead { size: self.number()?, root: self.hash()? })
+        TreeHead::new(self.number()?, self.hash()?).ok_or(ParseHeadError::Inconsistent)
     }
 
     fn round(&mut self, whole: &Bytes) -> Result<Round, ParseHeadError> {
@@ -196,6 +196,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use kiln_tiles::MAX_TREE_SIZE;
+
     use super::*;
 
     fn record() -> HeadRecord {
@@ -207,10 +209,14 @@ mod tests {
             log: Hash::leaf(b"key"),
             writer: [7; 16],
             number: 3,
-            base: TreeHead { size: 5, root: Hash::leaf(b"base") },
-            head: TreeHead { size: 8, root: Hash::leaf(b"head") },
+            base: TreeHead::new(5, Hash::leaf(b"base")).unwrap(),
+            head: TreeHead::new(8, Hash::leaf(b"head")).unwrap(),
             rounds: vec![round(10, &["a", "bb"]), round(10, &["ccc"])],
         }
+    }
+
+    fn grown(head: TreeHead, by: u64) -> TreeHead {
+        TreeHead::new(head.size() + by, head.root()).unwrap()
     }
 
     #[test]
@@ -237,8 +243,8 @@ mod tests {
             change(&mut record);
             assert_eq!(HeadRecord::parse(&record.to_bytes()), Err(error));
         };
-        refused(|r| r.head.size += 1, ParseHeadError::Inconsistent);
-        refused(|r| r.base.size = u64::MAX, ParseHeadError::Inconsistent);
+        refused(|r| r.head = grown(r.head, 1), ParseHeadError::Inconsistent);
+        refused(|r| r.base = grown(r.base, MAX_TREE_SIZE - 5), ParseHeadError::Inconsistent);
         refused(|r| r.rounds[1].time = 9, ParseHeadError::Inconsistent);
         refused(|r| r.rounds[1].entries.clear(), ParseHeadError::Entries);
         refused(

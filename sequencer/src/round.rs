@@ -258,7 +258,7 @@ async fn remember<S: Store, G: Register>(
     head: TreeHead,
 ) -> Result<(), DedupError> {
     let dedup = log.dedup.clone();
-    let known = dedup.covered()?.size.saturating_sub(base.size());
+    let known = dedup.covered()?.size().saturating_sub(base.size());
     let leaves = rounds.iter().flat_map(|round| round.iter()).map(Entry::leaf);
     let leaves: Vec<Hash> = leaves.skip(usize::try_from(known).unwrap_or(usize::MAX)).collect();
     tokio::task::spawn_blocking(move || dedup.insert(&leaves, head)).await.expect("an insert does not panic")

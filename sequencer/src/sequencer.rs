@@ -142,10 +142,10 @@ impl<S: Store, G: Register> Sequencer<S, G> {
 
     async fn fire(&self, writer: Writer<S, G>) -> Result<Writer<S, G>, RoundError> {
         let start = Instant::now();
-        let size = writer.head().size;
+        let size = writer.head().size();
         let outcome = self.watch_over(writer.round(self.shared.pool.take_round())).await;
         let outcome = outcome.inspect(|writer| self.announce(writer));
-        let entries = outcome.as_ref().map(|writer| writer.head().size - size).map_err(RoundError::label);
+        let entries = outcome.as_ref().map(|writer| writer.head().size() - size).map_err(RoundError::label);
         self.shared.metrics.count_round(entries, start.elapsed());
         outcome
     }
@@ -166,7 +166,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
 
     fn announce(&self, writer: &Writer<S, G>) {
         let published = writer.published().clone();
-        self.shared.metrics.set_tree_size(published.head().size);
+        self.shared.metrics.set_tree_size(published.head().size());
         self.shared.state.send_modify(|state| state.published = Some(published));
     }
 

@@ -24,7 +24,7 @@ pub async fn check_log(store: &impl ImmutableObjects, log: &TrustedLog) -> Check
         return Checked { checkpoint: None, entries: Vec::new() };
     };
     let checkpoint = log.open(&note).expect("the published checkpoint verifies");
-    let size = checkpoint.head().size;
+    let size = checkpoint.head().size();
     let mut entries = Vec::new();
     for start in (0..size).step_by(usize::try_from(TILE_WIDTH).expect("256")) {
         let coord = BundleCoord::holding(start, size).expect("within the tree");

@@ -93,7 +93,7 @@ impl Ledger {
     /// Where a promise is broken.
     pub async fn check(&mut self, store: &impl ImmutableObjects) -> u64 {
         let Checked { checkpoint, entries } = check_log(store, &trusted_log()).await;
-        let size = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.head().size);
+        let size = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.head().size());
         assert!(entries.len() >= self.published.len(), "the published log shrank");
         assert_eq!(entries[..self.published.len()], self.published, "the published log changed");
         let distinct: BTreeSet<&Bytes> = entries.iter().collect();

@@ -25,7 +25,11 @@ impl World {
         live(store.clone(), guard, environment, &mut self.ledger, rounds, patience)
             .await
             .expect("a sound log");
-        store.put_bodies().iter().map(|note| trusted_log().open(note).expect("signed").head().size).collect()
+        store
+            .put_bodies()
+            .iter()
+            .map(|note| trusted_log().open(note).expect("signed").head().size())
+            .collect()
     }
 
     async fn head(&self) -> HeadRecord {

@@ -31,7 +31,7 @@ async fn live_on(
 fn fork(error: &LoadError) -> (Voice, u64, u64) {
     match error {
         LoadError::Round(RoundError::Alarm(Alarm::Fork { voice, theirs, ours })) => {
-            (*voice, theirs.size, ours.size)
+            (*voice, theirs.size(), ours.size())
         }
         other => panic!("not the alarm that was expected: {other}"),
     }

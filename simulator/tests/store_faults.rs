@@ -48,7 +48,7 @@ impl World {
             roots.push(edge.head());
         }
         for checkpoint in &self.signed {
-            let size = usize::try_from(checkpoint.head().size).expect("a small log");
+            let size = usize::try_from(checkpoint.head().size()).expect("a small log");
             assert_eq!(roots.get(size), Some(&checkpoint.head()), "a signed checkpoint is no prefix");
         }
         size

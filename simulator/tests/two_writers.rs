@@ -85,11 +85,11 @@ impl Seen {
 fn size_in_guard(value: &Bytes) -> u64 {
     let text = str::from_utf8(value).expect("a guard is text");
     let tree: TreeHead = text.lines().nth(2).and_then(|line| line.parse().ok()).expect("a tree in line 3");
-    tree.size
+    tree.size()
 }
 
 fn size_in_note(note: &Bytes) -> u64 {
-    trusted_log().open(note).expect("it verifies").head().size
+    trusted_log().open(note).expect("it verifies").head().size()
 }
 
 fn duel(seed: u64, probability: f64) -> usize {

@@ -48,9 +48,7 @@ impl Checkpoint {
     #[must_use]
     pub fn new(origin: &str, head: TreeHead) -> Option<Self> {
         let origin_is_line = !origin.is_empty() && !origin.contains(|c: char| c < ' ');
-        let head_is_one = head.size <= text::MAX_TREE_SIZE && (head.size > 0 || head == TreeHead::empty());
-        let valid = origin_is_line && head_is_one;
-        valid.then(|| Self { origin: origin.to_owned(), head, extension_lines: Vec::new() })
+        origin_is_line.then(|| Self { origin: origin.to_owned(), head, extension_lines: Vec::new() })
     }
 
     /// The origin: the unique identity of the log.
@@ -81,11 +79,9 @@ impl FromStr for Checkpoint {
         let origin = lines.next().filter(|line| !line.is_empty()).ok_or(E::Origin)?.to_owned();
         let size = lines.next().and_then(text::parse_decimal).ok_or(E::TreeSize)?;
         let root = lines.next().and_then(Hash::from_base64).ok_or(E::RootHash)?;
-        if size == 0 && root != Hash::empty_tree() {
-            return Err(E::EmptyRoot);
-        }
+        let head = TreeHead::new(size, root).ok_or(E::EmptyRoot)?;
         let extension_lines = lines.zip(4..).map(nonempty_line).collect::<Result<_, _>>()?;
-        Ok(Self { origin, head: TreeHead { size, root }, extension_lines })
+        Ok(Self { origin, head, extension_lines })
     }
 }
 
@@ -96,7 +92,7 @@ fn nonempty_line((line, number): (&str, usize)) -> Result<String, ParseCheckpoin
 /// Writes the text, as it is signed.
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}\n{}\n", self.origin, self.head.size, self.head.root)?;
+        write!(f, "{}\n{}\n{}\n", self.origin, self.head.size(), self.head.root())?;
         self.extension_lines.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }

@@ -22,7 +22,7 @@ pub enum EdgeError {
     #[error("{0} is missing from the right edge")]
     Missing(TileCoord),
     /// The tiles hash to another root than the tree's.
-    #[error("the right edge of tree size {} hashes to {found} instead of the root hash {}", expected.size, expected.root)]
+    #[error("the right edge of tree size {} hashes to {found} instead of the root hash {}", expected.size(), expected.root())]
     Root {
         /// The tree whose edge they should be.
         expected: TreeHead,
@@ -43,17 +43,13 @@ impl RightEdge {
     /// # Errors
     /// Where one is missing, or they do not hash to the root: one of them was damaged.
     pub fn open(head: TreeHead, tiles: &[HashTile]) -> Result<Self, EdgeError> {
-        let mut edge = Self { size: head.size, levels: Vec::new() };
-        for coord in partial_tiles(head.size) {
+        let mut edge = Self { size: head.size(), levels: Vec::new() };
+        for coord in partial_tiles(head.size()) {
             let found = tiles.iter().find(|tile| tile.coord() == coord).ok_or(EdgeError::Missing(coord))?;
             edge.level_mut(coord.level()).extend_from_slice(found.hashes());
         }
         let found = edge.root();
-        if found == head.root && head.size <= crate::MAX_TREE_SIZE {
-            Ok(edge)
-        } else {
-            Err(EdgeError::Root { expected: head, found })
-        }
+        if found == head.root() { Ok(edge) } else { Err(EdgeError::Root { expected: head, found }) }
     }
 
     /// The number of leaves.
@@ -74,7 +70,7 @@ impl RightEdge {
     /// Size and root hash.
     #[must_use]
     pub fn head(&self) -> TreeHead {
-        TreeHead { size: self.size, root: self.root() }
+        TreeHead::new(self.size, self.root()).expect("the edge is that of a tree")
     }
 
     /// The hash of a node that stands in the edge or follows from it.

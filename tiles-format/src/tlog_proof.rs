@@ -205,7 +205,7 @@ mod tests {
         for proof in [proof(), proof().with_extra(b"more".to_vec()), proof().with_extra(Vec::new())] {
             let again = TlogProof::parse(proof.to_string().as_bytes()).unwrap();
             assert_eq!(again, proof);
-            assert_eq!(again.verify(Hash::leaf(&[3]), &log).unwrap().head().size, 7);
+            assert_eq!(again.verify(Hash::leaf(&[3]), &log).unwrap().head().size(), 7);
             assert!(matches!(again.verify(Hash::leaf(&[4]), &log), Err(VerifyTlogProofError::Inclusion(_))));
         }
     }

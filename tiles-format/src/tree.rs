@@ -10,15 +10,34 @@ pub(crate) const TILE_HEIGHT: u8 = 8;
 pub const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
 
 /// A tree as its head describes it: how many leaves, and the root hash over them.
+/// The fields are private: a `TreeHead` that exists is one that a tree may have.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TreeHead {
-    /// The number of leaves.
-    pub size: u64,
-    /// The Merkle tree hash over them.
-    pub root: Hash,
+    size: u64, // 0..=MAX_TREE_SIZE
+    root: Hash,
 }
 
 impl TreeHead {
+    /// The head of a tree with `size` leaves; `None` above [`MAX_TREE_SIZE`], and for an empty tree with
+    /// another root hash than it has.
+    #[must_use]
+    pub fn new(size: u64, root: Hash) -> Option<Self> {
+        let possible = size <= MAX_TREE_SIZE && (size > 0 || root == Hash::empty_tree());
+        possible.then_some(Self { size, root })
+    }
+
+    /// The number of leaves.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The Merkle tree hash over them.
+    #[must_use]
+    pub const fn root(&self) -> Hash {
+        self.root
+    }
+
     /// The head of a tree without leaves.
     #[must_use]
     pub fn empty() -> Self {
@@ -35,7 +54,7 @@ impl core::fmt::Display for TreeHead {
 
 /// The text is no tree head of the form `SIZE:ROOT`, the root in hex.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a tree size, a colon and a root hash of 64 hex digits")]
+#[error("not a tree size, a colon and the root hash of such a tree in 64 hex digits")]
 pub struct ParseTreeHeadError;
 
 impl core::str::FromStr for TreeHead {
@@ -44,7 +63,8 @@ impl core::str::FromStr for TreeHead {
     fn from_str(text: &str) -> Result<Self, ParseTreeHeadError> {
         let (size, root) = text.split_once(':').ok_or(ParseTreeHeadError)?;
         let size = crate::text::parse_decimal(size).ok_or(ParseTreeHeadError)?;
-        Ok(Self { size, root: Hash::from_hex(root).ok_or(ParseTreeHeadError)? })
+        let root = Hash::from_hex(root).ok_or(ParseTreeHeadError)?;
+        Self::new(size, root).ok_or(ParseTreeHeadError)
     }
 }
 
@@ -196,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_head_reads_what_it_prints() {
-        let head = TreeHead { size: 12, root: Hash::leaf(b"x") };
+        let head = TreeHead::new(12, Hash::leaf(b"x")).unwrap();
         assert_eq!(head.to_string().parse(), Ok(head));
         assert_eq!("12".parse::<TreeHead>(), Err(ParseTreeHeadError));
         assert_eq!(format!("012:{}", head.root.to_hex()).parse::<TreeHead>(), Err(ParseTreeHeadError));

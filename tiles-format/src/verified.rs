@@ -76,10 +76,10 @@ impl VerifiedTiles {
     pub fn missing(&self, nodes: impl IntoIterator<Item = Node>) -> Vec<TileCoord> {
         let mut missing = Vec::new();
         for node in nodes {
-            let mut next = TileCoord::holding(node, self.head.size);
+            let mut next = TileCoord::holding(node, self.head.size());
             while let Some(tile) = next.filter(|&tile| !self.holds(tile)) {
                 missing.push(tile);
-                next = tile.parent_node().and_then(|node| TileCoord::holding(node, self.head.size));
+                next = tile.parent_node().and_then(|node| TileCoord::holding(node, self.head.size()));
             }
         }
         missing.sort_by_key(|tile| (core::cmp::Reverse(tile.level()), tile.index()));
@@ -101,7 +101,7 @@ impl VerifiedTiles {
         let coord = tile.coord();
         let foreign = TileError::Foreign(coord);
         let parent = coord.parent_node().filter(|_| coord.is_full()).ok_or(foreign)?;
-        if parent.end() > self.head.size {
+        if parent.end() > self.head.size() {
             return Err(foreign);
         }
         let expected = self.node(parent).ok_or(TileError::Orphan(coord))?;
@@ -115,7 +115,7 @@ impl VerifiedTiles {
     /// The hash of a node, where its tile is here.
     #[must_use]
     pub fn node(&self, node: Node) -> Option<Hash> {
-        let coord = TileCoord::holding(node, self.head.size)?;
+        let coord = TileCoord::holding(node, self.head.size())?;
         self.tiles.get(&place(coord))?.node(node)
     }
 
@@ -129,7 +129,7 @@ impl VerifiedTiles {
     /// (see [`missing`](Self::missing) of [`Subtree::nodes`]) or the tree never had that size.
     #[must_use]
     pub fn root_at(&self, size: u64) -> Option<Hash> {
-        let within = size <= self.head.size;
+        let within = size <= self.head.size();
         let root =
             || Subtree::whole(size).map_or_else(|| Some(Hash::empty_tree()), |t| t.hash(|n| self.node(n)));
         within.then(root)?

@@ -37,16 +37,16 @@ impl Fsck {
 fn report(checked: &Checked, since: Stopwatch, output: Output) -> Result<(), Failure> {
     let (took, checkpoint) = (since.elapsed(), checked.checkpoint.checkpoint());
     let head = checkpoint.head();
-    let rate = per_second(head.size, took);
+    let rate = per_second(head.size(), took);
     if output.is_json() {
         return output.line(json!({
-            "origin": checkpoint.origin(), "size": head.size, "root": head.root.to_hex(),
+            "origin": checkpoint.origin(), "size": head.size(), "root": head.root().to_hex(),
             "bundles": checked.bundles, "tiles": checked.tiles, "entry_bytes": checked.entry_bytes,
             "seconds": took.as_secs_f64(), "entries_per_second": rate,
         }));
     }
     output.line(format_args!("log      {}", checkpoint.origin()))?;
-    output.line(format_args!("size     {} entries, root {}", grouped(head.size), head.root.to_hex()))?;
+    output.line(format_args!("size     {} entries, root {}", grouped(head.size()), head.root().to_hex()))?;
     output.line(format_args!(
         "read     {} bundles and {} tiles, {} bytes of entries",
         grouped(checked.bundles),

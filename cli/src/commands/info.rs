@@ -32,15 +32,15 @@ impl Info {
         let signatures = checkpoint.note().signatures();
         if output.is_json() {
             return output.line(json!({
-                "origin": client.log().origin(), "size": head.size, "root": head.root.to_hex(),
+                "origin": client.log().origin(), "size": head.size(), "root": head.root().to_hex(),
                 "age_seconds": age.map(|age| age.as_secs()),
                 "vkeys": client.log().keys().iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "signatures": signatures.iter().map(|one| signature_value(&client, one)).collect::<Vec<_>>(),
             }));
         }
         output.line(format_args!("origin     {}", client.log().origin()))?;
-        output.line(format_args!("size       {}", grouped(head.size)))?;
-        output.line(format_args!("root       {} (base64 {})", head.root.to_hex(), head.root))?;
+        output.line(format_args!("size       {}", grouped(head.size())))?;
+        output.line(format_args!("root       {} (base64 {})", head.root().to_hex(), head.root()))?;
         if let Some(age) = age {
             let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
             output.line(format_args!("age        {age} since the checkpoint was written"))?;

@@ -83,7 +83,7 @@ impl Prove {
     }
 
     async fn find(&self, client: &Client<AnySource>, leaf: Hash) -> Result<u64, Failure> {
-        let size = client.update().await?.checkpoint.head().size;
+        let size = client.update().await?.checkpoint.head().size();
         let end = self.to.unwrap_or(size);
         let mut progress = Progress::of("entries looked at");
         let found = client.find(leaf, self.from..end, |now| progress.set(now.done, now.total)).await?;

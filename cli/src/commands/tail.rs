@@ -44,7 +44,7 @@ const LAST: u64 = 10;
 impl Tail {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let client = self.log.open(output).await?;
-        let size = client.update().await?.checkpoint.head().size;
+        let size = client.update().await?.checkpoint.head().size();
         let from = self.from.unwrap_or(size.saturating_sub(LAST));
         let mut left = self.count.unwrap_or(u64::MAX);
         let mut entries = self.entries(&client, from, size);

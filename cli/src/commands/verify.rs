@@ -71,10 +71,10 @@ impl Verify {
         if output.is_json() {
             return output.line(json!({
                 "verified": true, "origin": claim.origin(), "index": index, "hash": leaf.to_hex(),
-                "size": head.size, "root": head.root.to_hex(),
+                "size": head.size(), "root": head.root().to_hex(),
             }));
         }
-        let (size, root) = (grouped(head.size), head.root.to_hex());
+        let (size, root) = (grouped(head.size()), head.root().to_hex());
         output.line("proof       ok: a c2sp.org/tlog-proof@v1")?;
         output.line(format_args!("signature   ok: by {} ({})", self.vkey.name(), self.vkey.key_id()))?;
         output.line(format_args!("checkpoint  ok: log {}, {size} entries, root {root}", claim.origin()))?;

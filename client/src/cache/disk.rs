@@ -77,8 +77,8 @@ impl DiskCache {
         checkpoint: &SignedCheckpoint,
         log: &TrustedLog,
     ) -> Result<(), ClientError> {
-        let size = checkpoint.head().size;
-        if self.remembered(log).await?.is_some_and(|other| other.head().size > size) {
+        let size = checkpoint.head().size();
+        if self.remembered(log).await?.is_some_and(|other| other.head().size() > size) {
             return Ok(());
         }
         let (path, note) = (self.checkpoint_path(), checkpoint.note().to_string());

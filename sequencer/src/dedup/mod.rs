@@ -84,7 +84,7 @@ impl Dedup {
     /// Adds the leaves that come after those covered, which makes it cover `covered`. A leaf hash
     /// that is known keeps its first index. May block on a disk.
     pub(crate) fn insert(&self, leaves: &[Hash], covered: TreeHead) -> Result<(), DedupError> {
-        let first = covered.size - leaves.len() as u64;
+        let first = covered.size() - leaves.len() as u64;
         match &self.0 {
             Index::Off => Ok(()),
             Index::Memory(memory) => {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn head(size: u64) -> TreeHead {
-        TreeHead { size, root: leaf(0) }
+        TreeHead::new(size, leaf(0)).unwrap()
     }
 
     fn check(dedup: &Dedup) {

@@ -102,7 +102,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
             return reply::method_not_allowed("GET, HEAD");
         }
         let (state, trusted) = (self.shared.state(), self.shared.log.trusted());
-        let size = state.published.map_or(0, |checkpoint| checkpoint.head().size);
+        let size = state.published.map_or(0, |checkpoint| checkpoint.head().size());
         let vkeys: String = trusted.keys().iter().map(|vkey| format!("vkey    {vkey}\n")).collect();
         let text = format!(
             "A transparency log, run by Kiln.\n\norigin  {}\n{vkeys}size    {size}\n\n\

@@ -31,7 +31,7 @@ impl Prover {
     ) -> Result<TlogProof, ReadError> {
         let head = checkpoint.head();
         let leaf = Subtree::new(index, index + 1).expect("an index is below 2^63");
-        let parts = Proof::parts(leaf, head.size).expect("the checkpoint covers the entry");
+        let parts = Proof::parts(leaf, head.size()).expect("the checkpoint covers the entry");
         let nodes: Vec<Node> = parts.into_iter().flat_map(Subtree::nodes).collect();
 
         let mut newest = self.newest.lock().await;
@@ -42,7 +42,7 @@ impl Prover {
         let Kept { mut tiles, mut leaf_tiles } = kept;
         leaf_tiles += tiles.missing(nodes.iter().copied()).len();
         read::insert_missing(store, &mut tiles, nodes).await?;
-        let inclusion = Proof::make(leaf, head.size, |node| tiles.node(node)).expect("its tiles were read");
+        let inclusion = Proof::make(leaf, head.size(), |node| tiles.node(node)).expect("its tiles were read");
         if leaf_tiles > MOST_LEAF_TILES {
             tiles.retain(above_the_leaves);
             leaf_tiles = 0;

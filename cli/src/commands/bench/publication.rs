@@ -45,5 +45,5 @@ pub(super) async fn watch(url: String, duration: Duration) -> Result<Histogram, 
 async fn size(source: &AnySource) -> Option<u64> {
     let note = source.fetch("checkpoint", Note::MAX_SIZE).await.ok()??;
     let checkpoint: Checkpoint = Note::parse(&note).ok()?.unverified_text().parse().ok()?;
-    Some(checkpoint.head().size)
+    Some(checkpoint.head().size())
 }

@@ -88,7 +88,7 @@ impl fmt::Display for Started<'_> {
         if read_url != submission_url {
             write!(f, " read-url={}", read_url.as_deref().unwrap_or_default())?;
         }
-        write!(f, " size={}", self.head.size)
+        write!(f, " size={}", self.head.size())
     }
 }
 
