@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kiln_storage::{Loaded, Register, StorageError, StorageErrorKind, Store, SwapError};
-use kiln_tiles::{Hash, Node, Subtree, TILE_WIDTH, TreeHead};
+use kiln_tiles::{Hash, Node, SignedCheckpoint, Subtree, TILE_WIDTH, TreeHead};
 
 use crate::alarm::{Alarm, Voice};
 use crate::answers::Answers;
@@ -12,7 +12,7 @@ use crate::entry::Entry;
 use crate::guard::GuardError;
 use crate::log::{Lineage, Log};
 use crate::publish::read_checkpoint;
-use crate::read::{self, ReadError};
+use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
 use crate::round::{Committed, RoundError, Writer};
 use crate::tree::Tree;
@@ -166,18 +166,16 @@ impl<S: Store, G: Register> Writer<S, G> {
         progress: impl Fn(CatchUp) + Sync,
     ) -> Result<Self, LoadError> {
         let guarded = log.guard.read(log.fingerprint()).await?;
-        let published = read_checkpoint(&log).await?.map(|(checkpoint, _)| checkpoint);
+        let published = read_published(&log).await?;
         let Loaded { held, value } = log.store.head().load().await?;
         let bytes = value.ok_or(LoadError::NoLog)?;
         let record = HeadRecord::parse(&bytes)?;
         let id = log.environment.0.random_id();
 
-        let floors = [
-            (Voice::Guard, guarded),
-            (Voice::Checkpoint, published.as_ref().map(kiln_tiles::SignedCheckpoint::head)),
-        ];
+        let floors =
+            [(Voice::Guard, guarded), (Voice::Checkpoint, published.as_ref().map(SignedCheckpoint::head))];
         check_sizes(&log, &record, &floors)?;
-        let base = read::load_tree(&log.store, record.base).await?;
+        let base = read::load_tree(Tiles::new(&log.store, record.head), record.base).await?;
         let (tree, objects) = grow(&base, &record)?;
         let rounds: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
         let lineage = Lineage { store: &log.store, base: &base, rounds: &rounds, head: record.head };
@@ -193,15 +191,35 @@ impl<S: Store, G: Register> Writer<S, G> {
     }
 }
 
+/// The published checkpoint. Where it does not verify the head may tell why: it is another log's.
+async fn read_published<S: Store, G: Register>(
+    log: &Log<S, G>,
+) -> Result<Option<SignedCheckpoint>, LoadError> {
+    let error = match read_checkpoint(log).await {
+        Ok(found) => return Ok(found.map(|(checkpoint, _)| checkpoint)),
+        Err(error) => error,
+    };
+    if let RoundError::Alarm(Alarm::Checkpoint(_)) = error
+        && let Loaded { value: Some(bytes), .. } = log.store.head().load().await?
+        && let Ok(record) = HeadRecord::parse(&bytes)
+    {
+        check_log(log, &record)?;
+    }
+    Err(error.into())
+}
+
+fn check_log<S: Store, G: Register>(log: &Log<S, G>, record: &HeadRecord) -> Result<(), LoadError> {
+    let (expected, found) = (log.fingerprint(), record.log);
+    if found == expected { Ok(()) } else { Err(LoadError::OtherLog { expected, found }) }
+}
+
 /// What can be told without a tile: whose log it is, and whether somebody knows a larger one.
 fn check_sizes<S: Store, G: Register>(
     log: &Log<S, G>,
     record: &HeadRecord,
     floors: &[(Voice, Option<TreeHead>)],
 ) -> Result<(), LoadError> {
-    if record.log != log.fingerprint() {
-        return Err(LoadError::OtherLog { expected: log.fingerprint(), found: record.log });
-    }
+    check_log(log, record)?;
     for &(voice, floor) in floors {
         if let Some(theirs) = floor.filter(|floor| floor.size() > record.head.size()) {
             return Err(rolled_back(voice, theirs, record.head));
@@ -275,13 +293,13 @@ async fn catch_up<S: Store, G: Register>(
     if covered.size() >= base.size() {
         return Ok(());
     }
-    let mut verified = read::load_verified(&log.store, base, []).await?;
+    let mut verified = read::load_verified(lineage.tiles(), base, []).await?;
     while covered.size() < base.size() {
         progress(CatchUp { done: covered.size(), of: base.size() });
         let end = base.size().min((covered.size() / TILE_WIDTH + TILES_AT_ONCE) * TILE_WIDTH);
         let nodes = (covered.size()..end).filter_map(Node::leaf);
         let whole = Subtree::whole(end).into_iter().flat_map(Subtree::nodes);
-        read::insert_missing(&log.store, &mut verified, nodes.clone().chain(whole)).await?;
+        read::insert_missing(lineage.tiles(), &mut verified, nodes.clone().chain(whole)).await?;
         let leaves: Vec<Hash> = nodes.map(|leaf| verified.node(leaf).expect("its tile was read")).collect();
         let root = verified.root_at(end).expect("its tiles were read");
         covered = TreeHead::new(end, root).expect("a tree that the log had");

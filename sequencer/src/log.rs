@@ -9,7 +9,7 @@ use crate::dedup::Dedup;
 use crate::entry::Entry;
 use crate::environment::Environment;
 use crate::guard::Guard;
-use crate::read::{self, ReadError};
+use crate::read::{self, ReadError, Tiles};
 use crate::tree::Tree;
 
 /// A log: its key, the store it lives in, the guard that stands outside, and its dedup index.
@@ -102,8 +102,12 @@ impl<S: Store> Lineage<'_, S> {
         match size.checked_sub(self.base.size()) {
             Some(0) => Ok(Some(self.base.head().root())),
             Some(more) => Ok(Some(self.root_after(more))),
-            None => Ok(Some(read::load_root_at(self.store, self.base.head(), size).await?)),
+            None => Ok(Some(read::load_root_at(self.tiles(), self.base.head(), size).await?)),
         }
+    }
+
+    pub(crate) const fn tiles(&self) -> Tiles<'_, S> {
+        Tiles::new(self.store, self.head)
     }
 
     fn root_after(&self, more: u64) -> Hash {

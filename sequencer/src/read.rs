@@ -37,105 +37,124 @@ pub enum ReadError {
     Entries(ObjectPath),
 }
 
+/// The tiles and bundles of a log. A partial one that is gone is read from a wider one: that of
+/// `later`, or the full one. Whoever brought a log back from a mirror has no others.
+#[derive(Debug)]
+pub(crate) struct Tiles<'a, S> {
+    store: &'a S,
+    later: u64, // the size of a tree that extends those asked for
+}
+
+impl<'a, S> Tiles<'a, S> {
+    pub(crate) const fn new(store: &'a S, later: TreeHead) -> Self {
+        Self { store, later: later.size() }
+    }
+}
+
+impl<S> Clone for Tiles<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Tiles<'_, S> {}
+
 /// The tree that `head` describes, ready to grow: its edge, and the entries of its last bundle.
-/// Falls back from partial tiles to the full ones that replaced them.
-pub(crate) async fn load_tree(store: &impl ImmutableObjects, head: TreeHead) -> Result<Tree, ReadError> {
-    let edge = load_edge(store, head).await?;
+pub(crate) async fn load_tree<S: ImmutableObjects>(
+    tiles: Tiles<'_, S>,
+    head: TreeHead,
+) -> Result<Tree, ReadError> {
+    let edge = RightEdge::open(head, &edge_tiles(tiles, head.size()).await?)?;
     let last = head.size().checked_sub(1).and_then(|last| BundleCoord::holding(last, head.size()));
     match last.filter(|bundle| !bundle.is_full()) {
-        Some(bundle) => Ok(Tree::from_parts(edge, load_partial_bundle(store, head, bundle).await?)),
+        Some(bundle) => Ok(Tree::from_parts(edge, load_partial_bundle(tiles, bundle).await?)),
         None => Ok(Tree::from_parts(edge, Vec::new())),
     }
 }
 
-async fn load_edge(store: &impl ImmutableObjects, head: TreeHead) -> Result<RightEdge, ReadError> {
-    Ok(RightEdge::open(head, &edge_tiles(store, head.size()).await?)?)
-}
-
-async fn edge_tiles(store: &impl ImmutableObjects, size: u64) -> Result<Vec<HashTile>, ReadError> {
-    let mut tiles = Vec::new();
+async fn edge_tiles<S: ImmutableObjects>(tiles: Tiles<'_, S>, size: u64) -> Result<Vec<HashTile>, ReadError> {
+    let mut edge = Vec::new();
     for coord in partial_tiles(size) {
-        tiles.push(read_tile(store, coord).await?);
+        edge.push(read_tile(tiles, coord).await?);
     }
-    Ok(tiles)
+    Ok(edge)
 }
 
-async fn load_partial_bundle(
-    store: &impl ImmutableObjects,
-    head: TreeHead,
+async fn load_partial_bundle<S: ImmutableObjects>(
+    tiles: Tiles<'_, S>,
     coord: BundleCoord,
 ) -> Result<Vec<u8>, ReadError> {
-    let bytes = read_widest(store, &coord, coord.is_full(), &coord.full()).await?;
-    let path = object_path(&coord);
-    let found = if bytes.full { coord.full() } else { coord };
-    let bundle = EntryBundle::parse(found, &bytes.body).map_err(|e| ReadError::Bundle(path.clone(), e))?;
-    let bundle = bundle.prefix(coord.width()).expect("a full bundle has every width");
-    let leaves = read_tile(store, coord.leaf_tile()).await?;
+    let later = BundleCoord::holding(coord.start(), tiles.later).unwrap_or(coord);
+    let (found, body) = read_first(tiles.store, [coord, later, coord.full()]).await?;
+    let path = object_path(&found);
+    let bundle = EntryBundle::parse(found, &body).map_err(|e| ReadError::Bundle(path.clone(), e))?;
+    let bundle = bundle.prefix(coord.width()).expect("a later bundle is wider");
+    let leaves = read_tile(tiles, coord.leaf_tile()).await?;
     if !bundle.leaf_hashes().eq(leaves.hashes().iter().copied()) {
         return Err(ReadError::Entries(path));
     }
-    debug_assert_eq!(bundle.coord().start() + u64::from(coord.width()), head.size());
     let mut framed = Vec::new();
     bundle.entries().iter().for_each(|entry| push_entry(&mut framed, entry).expect("read with its length"));
     Ok(framed)
 }
 
 /// The tiles of the tree that `head` describes, as far as these nodes need them.
-pub(crate) async fn load_verified(
-    store: &impl ImmutableObjects,
+pub(crate) async fn load_verified<S: ImmutableObjects>(
+    tiles: Tiles<'_, S>,
     head: TreeHead,
     nodes: impl IntoIterator<Item = Node>,
 ) -> Result<VerifiedTiles, ReadError> {
-    let mut verified = VerifiedTiles::open(head, &edge_tiles(store, head.size()).await?)?;
-    insert_missing(store, &mut verified, nodes).await?;
+    let mut verified = VerifiedTiles::open(head, &edge_tiles(tiles, head.size()).await?)?;
+    insert_missing(tiles, &mut verified, nodes).await?;
     Ok(verified)
 }
 
 /// Reads the tiles that `verified` lacks for these nodes.
-pub(crate) async fn insert_missing(
-    store: &impl ImmutableObjects,
+pub(crate) async fn insert_missing<S: ImmutableObjects>(
+    tiles: Tiles<'_, S>,
     verified: &mut VerifiedTiles,
     nodes: impl IntoIterator<Item = Node>,
 ) -> Result<(), ReadError> {
     for coord in verified.missing(nodes) {
-        verified.insert(read_tile(store, coord).await?)?;
+        verified.insert(read_tile(tiles, coord).await?)?;
     }
     Ok(())
 }
 
 /// The root hash that the tree had at an earlier size, which must not be above its own.
-pub(crate) async fn load_root_at(
-    store: &impl ImmutableObjects,
+pub(crate) async fn load_root_at<S: ImmutableObjects>(
+    tiles: Tiles<'_, S>,
     head: TreeHead,
     size: u64,
 ) -> Result<Hash, ReadError> {
     let nodes = Subtree::whole(size).into_iter().flat_map(Subtree::nodes);
-    let verified = load_verified(store, head, nodes).await?;
+    let verified = load_verified(tiles, head, nodes).await?;
     Ok(verified.root_at(size).expect("every tile for it was read"))
 }
 
-async fn read_tile(store: &impl ImmutableObjects, coord: TileCoord) -> Result<HashTile, ReadError> {
-    let bytes = read_widest(store, &coord, coord.is_full(), &coord.full()).await?;
-    let tile = HashTile::parse(if bytes.full { coord.full() } else { coord }, &bytes.body)?;
-    Ok(tile.prefix(coord.width()).expect("a full tile has every width"))
+async fn read_tile<S: ImmutableObjects>(
+    tiles: Tiles<'_, S>,
+    coord: TileCoord,
+) -> Result<HashTile, ReadError> {
+    let later = TileCoord::in_tree(coord.level(), coord.index(), tiles.later).unwrap_or(coord);
+    let (found, body) = read_first(tiles.store, [coord, later, coord.full()]).await?;
+    let tile = HashTile::parse(found, &body)?;
+    Ok(tile.prefix(coord.width()).expect("a later tile is wider"))
 }
 
-struct Widest {
-    body: Bytes,
-    full: bool,
-}
-
-/// Reads a tile or bundle; where a partial one is gone, the full one that replaced it.
-async fn read_widest(
+/// Reads the first of these resources that is there.
+async fn read_first<C: Copy + PartialEq + ToString>(
     store: &impl ImmutableObjects,
-    wanted: &impl ToString,
-    wanted_is_full: bool,
-    full: &impl ToString,
-) -> Result<Widest, ReadError> {
-    let path = object_path(wanted);
-    if let Some(body) = store.read(&path).await? {
-        return Ok(Widest { body, full: wanted_is_full });
+    candidates: [C; 3],
+) -> Result<(C, Bytes), ReadError> {
+    let mut tried = None;
+    for candidate in candidates {
+        // One after the other, each wider than the one before or the same.
+        if tried.replace(candidate) != Some(candidate)
+            && let Some(body) = store.read(&object_path(&candidate)).await?
+        {
+            return Ok((candidate, body));
+        }
     }
-    let found = if wanted_is_full { None } else { store.read(&object_path(full)).await? };
-    found.map(|body| Widest { body, full: true }).ok_or(ReadError::Missing(path))
+    Err(ReadError::Missing(object_path(&candidates[0])))
 }

@@ -117,8 +117,8 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     }
 
     async fn fire_rounds(&self, writer: Writer<S, G>, stop: &mut watch::Receiver<bool>) -> Ended {
-        self.shared.set_status(Status::Ready);
         self.shared.pool.open();
+        self.shared.set_status(Status::Ready); // after it is
         let mut writer = writer;
         let mut due = Instant::now();
         loop {

@@ -107,7 +107,7 @@ impl fmt::Display for Checkpoint {
 /// let note = key.sign(text)?.to_string();
 ///
 /// let log = TrustedLog::from(key.verifier_key());
-/// assert_eq!(log.open(note.as_bytes())?.head().size, 0);
+/// assert_eq!(log.open(note.as_bytes())?.head().size(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -19,6 +19,9 @@ fn a_second_one_on_the_same_folder_names_the_first_and_harms_nothing() {
     for _ in 0..3 {
         world.kiln(&["serve", "log", "--listen", "127.0.0.1:0"]).fails(3, &["held by kiln serve", &holder]);
     }
+    // It has the port as well, and is what a person has to know of.
+    let address = server.url.strip_prefix("http://").unwrap();
+    world.kiln(&["serve", "log", "--listen", address]).fails(3, &["held by kiln serve", &holder]);
     assert_eq!(server.post("/add", b"before").expect(200).text(), "0", "the dedup index is whole");
     assert_eq!(server.post("/add", b"after").expect(200).text(), "1");
     world.kiln(&["fsck", "log"]).ok();
@@ -56,6 +59,8 @@ fn what_is_no_log_is_left_alone() {
     for origin in ["a b", "a+b", "", &"o".repeat(256)] {
         serve(&["new", "--origin", origin]).fails(2, &["--origin"]);
     }
+    world.kiln(&["key", "new", "one.example/log", "-o", "wrong.key"]).ok();
+    serve(&["log", "--key", "wrong.key"]).fails(1, &["another log than that of this key"]);
     serve(&["s3://bucket/prefix"]).fails(2, &["a store is a folder"]);
     serve(&["new", "--guard", "new/private/guard"]).fails(2, &["outside"]);
     assert!(!world.path("new/private/key").exists());

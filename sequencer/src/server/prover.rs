@@ -4,7 +4,7 @@ use kiln_storage::ImmutableObjects;
 use kiln_tiles::{Node, Proof, SignedCheckpoint, Subtree, TileCoord, TlogProof, VerifiedTiles};
 use tokio::sync::Mutex;
 
-use crate::read::{self, ReadError};
+use crate::read::{self, ReadError, Tiles};
 
 /// How many levels above the leaves are kept from proof to proof.
 const MOST_LEAF_TILES: usize = 256;
@@ -30,6 +30,7 @@ impl Prover {
         checkpoint: &SignedCheckpoint,
     ) -> Result<TlogProof, ReadError> {
         let head = checkpoint.head();
+        let stored = Tiles::new(store, head);
         let leaf = Subtree::new(index, index + 1).expect("an index is below 2^63");
         let parts = Proof::parts(leaf, head.size()).expect("the checkpoint covers the entry");
         let nodes: Vec<Node> = parts.into_iter().flat_map(Subtree::nodes).collect();
@@ -37,11 +38,11 @@ impl Prover {
         let mut newest = self.newest.lock().await;
         let kept = match newest.take().filter(|kept| kept.tiles.head() == head) {
             Some(kept) => kept,
-            None => Kept { tiles: read::load_verified(store, head, []).await?, leaf_tiles: 0 },
+            None => Kept { tiles: read::load_verified(stored, head, []).await?, leaf_tiles: 0 },
         };
         let Kept { mut tiles, mut leaf_tiles } = kept;
         leaf_tiles += tiles.missing(nodes.iter().copied()).len();
-        read::insert_missing(store, &mut tiles, nodes).await?;
+        read::insert_missing(stored, &mut tiles, nodes).await?;
         let inclusion = Proof::make(leaf, head.size(), |node| tiles.node(node)).expect("its tiles were read");
         if leaf_tiles > MOST_LEAF_TILES {
             tiles.retain(above_the_leaves);

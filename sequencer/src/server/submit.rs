@@ -30,6 +30,8 @@ enum BadSubmission {
     EmptyBatch,
     #[error("a batch holds at most {0} entries; nothing of it was logged")]
     TooManyEntries(usize),
+    #[error("a body is taken as it is, in no Content-Encoding")]
+    Encoding,
     #[error("?wait is \"sequenced\" or \"published\", and there is no other parameter")]
     Query,
     #[error(
@@ -41,6 +43,7 @@ enum BadSubmission {
 impl BadSubmission {
     fn into_response(self) -> Response {
         let status = match self {
+            Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Entry(EntryError::TooLong(_)) | Self::TooManyEntries(_) => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         };
@@ -65,6 +68,10 @@ impl<S: Store, G: Register> LogServer<S, G> {
     ) -> Result<Response, Response> {
         if request.method() != Method::POST {
             return Err(reply::method_not_allowed("POST"));
+        }
+        // Who compresses means what is inside; it would be logged as it came.
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            return Err(BadSubmission::Encoding.into_response());
         }
         let wait = parse_wait(request.uri().query()).map_err(BadSubmission::into_response)?;
         let proof = wants_proof(&request);

@@ -119,8 +119,12 @@ impl Serve {
         if made && doors.is_err() {
             return doors.map(drop); // and nothing was made
         }
-        let opened = self.open(made).await?; // names another process that holds the store
-        let doors = doors?;
+        let opened = self.open(made).await?;
+        let doors = match doors {
+            Ok(doors) => doors,
+            // Who has the port is most often who has the store.
+            Err(taken) => return Err(opened.holder().await.unwrap_or(taken)),
+        };
         let description = doors.describe(opened.log.trusted(), self.submission_limits());
         let sequencer = Sequencer::new(opened.log, self.options());
         let shared = sequencer.shared();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kiln_sequencer::{Dedup, Log, create_log};
-use kiln_storage::{Folder, FolderRegister};
+use kiln_sequencer::{Dedup, LoadError, Log, create_log};
+use kiln_storage::{Folder, FolderRegister, Register, Store};
 use kiln_tiles::{SigningKey, VerifierKey};
 
 use super::words::Made;
@@ -17,6 +17,14 @@ pub(super) struct Opened {
     pub(super) log: Log<Folder, FolderRegister>,
     /// How it was made, if it was made just now.
     pub(super) made: Option<Made>,
+}
+
+impl Opened {
+    /// Who holds the store, if anybody does.
+    pub(super) async fn holder(&self) -> Option<Failure> {
+        let error = LoadError::from(self.log.store().head().load().await.err()?);
+        error.is_held().then(|| error.into())
+    }
 }
 
 impl Serve {
