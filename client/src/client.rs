@@ -234,15 +234,23 @@ impl<S: Source> Client<S> {
         self.view().filter(|view| view.tree.head().size() >= size).ok_or(beyond)
     }
 
+    /// The newest tree known that has an entry at `index`.
+    pub(crate) async fn having(&self, index: u64) -> Result<View<S>, ClientError> {
+        self.reaching(index.saturating_add(1)).await.map_err(|error| match error {
+            ClientError::Beyond { size, .. } => ClientError::NoEntry { index, size },
+            error => error,
+        })
+    }
+
     /// The entry at `index`, verified.
     ///
     /// # Errors
-    /// Where the log does not reach that far, or what is needed cannot be read or does not verify.
+    /// Where the log has no entry there, or what is needed cannot be read or does not verify.
     pub async fn get(&self, index: u64) -> Result<Bytes, ClientError> {
-        let view = self.reaching(index.saturating_add(1)).await?;
+        let view = self.having(index).await?;
         let leaves = view.tree.leaves(index).await?;
         let bundle = view.tree.bundle(leaves).await?;
-        bundle.entry(index).ok_or(ClientError::Beyond { wanted: index, size: bundle.end() })
+        bundle.entry(index).ok_or(ClientError::NoEntry { index, size: bundle.end() })
     }
 
     /// The proof that the log has what it has at `index`, with its checkpoint: a file that
@@ -251,11 +259,10 @@ impl<S: Source> Client<S> {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn prove(&self, index: u64) -> Result<TlogProof, ClientError> {
-        let end = index.saturating_add(1);
-        let view = self.reaching(end).await?;
-        let beyond = || ClientError::Beyond { wanted: index, size: view.tree.head().size() };
-        let leaf = Subtree::new(index, end).ok_or_else(beyond)?;
-        let inclusion = view.tree.prove(leaf).await?.ok_or_else(beyond)?;
+        let view = self.having(index).await?;
+        let none = || ClientError::NoEntry { index, size: view.tree.head().size() };
+        let leaf = Subtree::new(index, index.saturating_add(1)).ok_or_else(none)?;
+        let inclusion = view.tree.prove(leaf).await?.ok_or_else(none)?;
         Ok(TlogProof::new(index, inclusion, view.checkpoint.note().clone()))
     }
 
@@ -264,10 +271,10 @@ impl<S: Source> Client<S> {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn leaf_hash(&self, index: u64) -> Result<Hash, ClientError> {
-        let view = self.reaching(index.saturating_add(1)).await?;
-        let beyond = || ClientError::Beyond { wanted: index, size: view.tree.head().size() };
-        let leaf = Node::leaf(index).ok_or_else(beyond)?;
-        view.tree.with_nodes(&[leaf], |tiles| tiles.node(leaf)).await?.ok_or_else(beyond)
+        let view = self.having(index).await?;
+        let none = || ClientError::NoEntry { index, size: view.tree.head().size() };
+        let leaf = Node::leaf(index).ok_or_else(none)?;
+        view.tree.with_nodes(&[leaf], |tiles| tiles.node(leaf)).await?.ok_or_else(none)
     }
 
     /// The proof that the newest tree known extends `earlier`, and that tree's checkpoint.

@@ -30,10 +30,25 @@ pub enum ClientError {
     /// There is no checkpoint: no log here, or one that was never started.
     #[error("there is no checkpoint here: is this the log's address?")]
     NoCheckpoint,
+    /// There is no entry at that index, after a look at the newest checkpoint.
+    #[error("there is no entry {index}: {}", indices(*size))]
+    NoEntry {
+        /// The index that was asked for.
+        index: u64,
+        /// The size of the newest tree.
+        size: u64,
+    },
+    /// The entry at an index is another than the one that somebody said: the log, if it was the log
+    /// that said so.
+    #[error("entry {index} of the log is another one")]
+    OtherEntry {
+        /// The first index at which the log has another entry.
+        index: u64,
+    },
     /// The tree does not reach that far, after a look at the newest checkpoint.
-    #[error("the log has {size} entries, so it does not reach {wanted}")]
+    #[error("the log has {size} entries, so it does not reach a size of {wanted}")]
     Beyond {
-        /// The index or tree size that was asked for.
+        /// The tree size that was asked for.
         wanted: u64,
         /// The size of the newest tree.
         size: u64,
@@ -131,6 +146,15 @@ pub enum Fault {
     /// The entry with this index is not the one in the tree.
     #[error("entry {0} does not hash to what the checkpoint commits to")]
     Entry(u64),
+}
+
+/// Which indices a log of this size has.
+fn indices(size: u64) -> String {
+    match size {
+        0 => "the log has no entries yet".to_owned(),
+        1 => "the log has 1 entry, number 0".to_owned(),
+        size => format!("the log has {size} entries, 0 to {}", size - 1),
+    }
 }
 
 impl ClientError {

@@ -8,7 +8,6 @@ use kiln_tiles::{Hash, HashTile};
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::fetch;
 use crate::leaves::Leaves;
 use crate::pipeline;
 use crate::source::Source;
@@ -66,15 +65,10 @@ async fn look<S: Source>(
     leaf: Hash,
     range: Range<u64>,
 ) -> Result<impl FnOnce() -> Result<(u64, Option<u64>), ClientError> + Send, ClientError> {
-    // Tiles that a scan reads are not kept: they would drive out those that proofs need.
-    let cached = tree.reader().cache.get(leaves.tile()).await.filter(|tile| leaves.are(tile));
-    let read = match cached {
-        Some(tile) => Ok(tile),
-        None => Err(fetch::found(&*tree.reader().source, leaves.tile()).await?),
-    };
     let start = leaves.bundle().start();
+    let tile = tree.read_tile(leaves).await?;
     Ok(move || {
-        let tile = read.or_else(|found| leaves.verify_tile(&found))?;
+        let tile = tile.verify()?;
         Ok((start.max(range.start), position(&tile, start, leaf, &range)))
     })
 }

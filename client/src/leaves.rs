@@ -43,6 +43,14 @@ impl Leaves {
         self.bundle.leaf_tile()
     }
 
+    /// The level-0 tile, where it is known itself.
+    pub(crate) const fn known_tile(&self) -> Option<&HashTile> {
+        match &self.known {
+            Known::Root(_) => None,
+            Known::Hashes(tile) => Some(tile),
+        }
+    }
+
     /// Whether this is the tile that the tree has here.
     pub(crate) fn are(&self, tile: &HashTile) -> bool {
         match &self.known {

@@ -11,6 +11,7 @@
 //! | cut a proof, find an entry, show that a log grew | [`Client::prove`], [`Client::find`], [`Client::consistency`] |
 //! | verify a proof without network | [`verify()`] |
 //! | submit entries | [`Submitter`] |
+//! | verify that they are where the server said | [`Client::verify_leaves`] |
 //! | verify everything there is | [`Client::check_log`] |
 //!
 //! The formats themselves are in [`tiles`], which is the crate `kiln-tiles`.
@@ -121,6 +122,7 @@ mod leaves;
 mod memory;
 mod offload;
 mod pipeline;
+mod places;
 mod source;
 mod stream;
 mod tree;

@@ -55,6 +55,22 @@ struct Candidate {
     is_cached: bool,
 }
 
+/// A level-0 tile that was read.
+#[derive(Debug)]
+pub(crate) enum ReadTile {
+    Known(HashTile),
+    Found(Found<TileCoord>, Leaves),
+}
+
+impl ReadTile {
+    pub(crate) fn verify(self) -> Result<HashTile, ClientError> {
+        match self {
+            Self::Known(tile) => Ok(tile),
+            Self::Found(found, leaves) => leaves.verify_tile(&found),
+        }
+    }
+}
+
 impl<S: Source> Tree<S> {
     /// Reads the right edge of the tree and verifies it against the root.
     pub(crate) async fn open(reader: Reader<S>, head: TreeHead) -> Result<Self, ClientError> {
@@ -160,15 +176,28 @@ impl<S: Source> Tree<S> {
 
     /// What the tree says about the bundle that holds the entry `index`.
     pub(crate) async fn leaves(&self, index: u64) -> Result<Leaves, ClientError> {
-        let beyond = || ClientError::Beyond { wanted: index, size: self.head.size() };
-        let bundle = BundleCoord::holding(index, self.head.size()).ok_or_else(beyond)?;
+        let none = || ClientError::NoEntry { index, size: self.head.size() };
+        let bundle = BundleCoord::holding(index, self.head.size()).ok_or_else(none)?;
         let tile = bundle.leaf_tile();
         if let Some(tile) = self.verified().tiles.tile(tile) {
             return Ok(Leaves::with_tile(bundle, tile.clone()));
         }
-        let parent = tile.parent_node().ok_or_else(beyond)?;
+        let parent = tile.parent_node().ok_or_else(none)?;
         let root = self.with_nodes(&[parent], |tiles| tiles.node(parent)).await?;
-        Ok(Leaves::with_root(bundle, root.ok_or_else(beyond)?))
+        Ok(Leaves::with_root(bundle, root.ok_or_else(none)?))
+    }
+
+    /// Reads the level-0 tile of these leaves, unless it is known. It is not kept: the tiles of a walk
+    /// would drive out those that proofs need.
+    pub(crate) async fn read_tile(&self, leaves: Leaves) -> Result<ReadTile, ClientError> {
+        let known = match leaves.known_tile() {
+            Some(tile) => Some(tile.clone()),
+            None => self.reader.cache.get(leaves.tile()).await.filter(|tile| leaves.are(tile)),
+        };
+        Ok(match known {
+            Some(tile) => ReadTile::Known(tile),
+            None => ReadTile::Found(fetch::found(&*self.reader.source, leaves.tile()).await?, leaves),
+        })
     }
 
     /// Reads the bundle of these leaves, without verifying it.

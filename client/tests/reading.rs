@@ -41,12 +41,27 @@ async fn what_is_not_there_yet_is_beyond() {
     let client = TestLog::of(300).client();
     for wanted in [300, 301, u64::MAX - 1, u64::MAX] {
         for error in [client.get(wanted).await.unwrap_err(), client.prove(wanted).await.unwrap_err()] {
-            assert!(matches!(error, ClientError::Beyond { size: 300, .. }), "{error}");
+            assert!(matches!(error, ClientError::NoEntry { index, size: 300 } if index == wanted), "{error}");
             assert!(!error.is_bad_log());
         }
     }
     let error = client.entries(5..301).next().await.unwrap().unwrap_err();
     assert!(matches!(error, ClientError::Beyond { wanted: 301, size: 300 }), "{error}");
+}
+
+/// Whoever asked for entry 299 of a log of 299 read that it "does not reach 300", an index that he had
+/// not asked for.
+#[tokio::test]
+async fn who_asks_for_an_entry_too_far_reads_its_index_and_which_there_are() {
+    for (size, words) in [
+        (0, "there is no entry 7: the log has no entries yet"),
+        (1, "there is no entry 7: the log has 1 entry, number 0"),
+        (7, "there is no entry 7: the log has 7 entries, 0 to 6"),
+    ] {
+        let client = TestLog::of(size).client();
+        assert_eq!(client.get(7).await.unwrap_err().to_string(), words);
+        assert_eq!(client.leaf_hash(7).await.unwrap_err().to_string(), words);
+    }
 }
 
 /// A client that has a checkpoint asks for a newer one only when it has to.

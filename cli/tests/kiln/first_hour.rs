@@ -114,7 +114,7 @@ fn json_is_for_programs() {
     let verified =
         world.kiln(&["verify", "0.tlog-proof", "--hash", hash, "--vkey", &vkey, "--json"]).ok().json();
     assert_eq!((&verified["verified"], &verified["index"]), (&true.into(), &0.into()));
-    let failed = world.kiln(&["get", "log", "7", "--json"]).fails(3, &["1 entries"]);
+    let failed = world.kiln(&["get", "log", "7", "--json"]).fails(3, &["no entry 7", "1 entry"]);
     assert_eq!(failed.json()["exit"], 3);
 }
 
