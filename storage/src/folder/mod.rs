@@ -141,6 +141,13 @@ impl<D: Disk> MutableObjects for Folder<D> {
     }
 }
 
+/// How many names there are for files on their way to their own; few, so that what crashes leave
+/// behind stays little.
+const NEW_NAMES: u64 = 1024;
+
+/// How many of them are used together, so that nothing else comes round to them.
+const NEW_AT_ONCE: usize = 256;
+
 fn version(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
 }
@@ -158,21 +165,31 @@ impl<D: Disk> Files<D> {
     }
 
     /// Every object gets a new file, also where one of that name stands already: it may be torn, or
-    /// may never have reached the disk. The process may end after any line:
+    /// may never have reached the disk. Or it is whole, durable, and what readers are using: so it
+    /// gives way only to a file that is durable. The process may end after any line:
     ///
-    /// | last line done | the objects are...                              |
-    /// |----------------|-------------------------------------------------|
-    /// | write          | not there; a file without a name is left        |
-    /// | rename         | seen; a power cut may lose or tear some         |
-    /// | sync           | durable                                         |
+    /// | last line done | the objects are...                                         |
+    /// |----------------|------------------------------------------------------------|
+    /// | write          | as they were; files without a name are left                |
+    /// | make durable   | the same                                                   |
+    /// | rename         | seen; a power cut may lose or tear those that were not there |
+    /// | sync           | durable                                                    |
     fn create(&self, objects: &[Object]) -> io::Result<()> {
         let paths: Vec<PathBuf> = objects.iter().map(|object| self.path(&object.path)).collect();
-        for (object, path) in objects.iter().zip(&paths) {
-            let new = self.new_path();
-            self.disk.write(&new, &object.body)?;
-            self.rename_making_folders(&new, path)?;
+        for (objects, paths) in objects.chunks(NEW_AT_ONCE).zip(paths.chunks(NEW_AT_ONCE)) {
+            let new: Vec<PathBuf> = objects.iter().map(|_| self.new_path()).collect();
+            objects.iter().zip(&new).try_for_each(|(object, new)| self.disk.write(new, &object.body))?;
+            if paths.iter().any(|path| self.stands(path)) {
+                self.disk.sync_files(&new)?;
+            }
+            new.iter().zip(paths).try_for_each(|(new, path)| self.rename_making_folders(new, path))?;
         }
         self.disk.sync_files(&paths)
+    }
+
+    /// Whether there is a file, be it one that cannot be read.
+    fn stands(&self, path: &Path) -> bool {
+        !matches!(self.disk.read(path), Ok(None))
     }
 
     fn put(
@@ -199,7 +216,7 @@ impl<D: Disk> Files<D> {
 
     /// A name that nothing else uses; one that a crash left behind is overwritten in its turn.
     fn new_path(&self) -> PathBuf {
-        let number = self.new_names.fetch_add(1, Ordering::Relaxed) % 1024;
+        let number = self.new_names.fetch_add(1, Ordering::Relaxed) % NEW_NAMES;
         self.disk.root().join("private/new").join(number.to_string())
     }
 
