@@ -103,7 +103,8 @@ impl From<ClientError> for Failure {
             }
             _ => None,
         };
-        let exit = if error.is_bad_log() { Exit::Bad } else { Exit::Undone };
+        let is_bad = error.is_bad_log() || matches!(error, ClientError::OtherEntry { .. });
+        let exit = if is_bad { Exit::Bad } else { Exit::Undone };
         Self { exit, error: error.into(), hint }
     }
 }

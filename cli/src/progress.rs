@@ -37,11 +37,6 @@ impl Progress {
         self.bar.set_length(total);
         self.bar.set_position(done);
     }
-
-    /// Does something else to the terminal meanwhile.
-    pub(crate) fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.bar.suspend(work)
-    }
 }
 
 impl Drop for Progress {

@@ -8,7 +8,7 @@ fn world_with_a_proof() -> (World, String) {
     let server = world.serve(&["log", "--origin", "codes.example/log"]);
     let vkey = world.vkey("log");
     world.write("entry", "an entry\n");
-    world.kiln_reading(&["add", &server.url, "--lines"], "some\nmore\nlines\n").ok();
+    world.kiln_reading(&["add", "log", "--lines"], "some\nmore\nlines\n").ok();
     world.kiln(&["add", &server.url, "entry", "--proofs", ".", "--vkey", &vkey]).ok();
     assert_eq!(server.stop(), Some(0));
     world.kiln(&["init", "other", "--origin", "codes.example/other"]).ok();
@@ -97,7 +97,8 @@ fn every_command_tells_bad_from_wrong_usage_from_not_done() {
     wrong(&["add", nobody, "none"], 3);
     wrong(&["add", "log", "entry", "--token-file", "none"], 3);
     wrong(&["add", "http://192.0.2.1", "entry", "--token-file", "entry"], 2); // the token would be readable
-    wrong(&["add", nobody, "entry", "--proofs", "."], 2); // no key
+    wrong(&["add", nobody, "entry"], 2); // no key
+    wrong(&["add", nobody, "entry", "--vkey", &vkey], 3);
     wrong(&["key", "show", "none"], 3);
     wrong(&["key", "show", "entry.tlog-proof"], 3); // others can read it
     wrong(&["key", "new", "a b", "-o", "k"], 2);

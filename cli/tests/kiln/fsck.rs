@@ -47,7 +47,7 @@ fn a_partial_tile_may_go_when_the_full_one_is_there() {
     server.post("/add", b"first").expect(200);
     assert!(world.path("log/public/tile/0/000.p/1").exists());
     let lines: String = (0..300).map(|n| format!("line {n}\n")).collect();
-    world.kiln_reading(&["add", &server.url, "--lines"], lines).ok();
+    world.kiln_reading(&["add", "log", "--lines"], lines).ok();
     world.remove("log/public/tile/0/000.p");
     world.remove("log/public/tile/entries/000.p");
     world.kiln(&["fsck", "log"]).ok();

@@ -1,10 +1,12 @@
 //! The binary as people and scripts run it: `docs/cli.md`, sentence for sentence.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod adding;
 mod doors;
 mod exit_codes;
 mod first_hour;
 mod fsck;
+mod liar;
 mod restarts;
 mod serve;
 mod world;

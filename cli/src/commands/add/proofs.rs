@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt};
 use kiln_client::{AnySource, Client};
-use kiln_tiles::Hash;
+use kiln_tiles::{Hash, TlogProof};
 
 use super::input::Item;
-use super::proof_path;
 use crate::failure::Failure;
 use crate::files;
 use crate::progress::Progress;
@@ -16,29 +15,26 @@ use crate::progress::Progress;
 /// Proofs that are cut at once.
 const AT_ONCE: usize = 16;
 
-/// Keeps a proof of each item in `folder`.
+/// Keeps a proof of each item in `folder`, and says where. The log was seen to have them all.
 pub(super) async fn keep(
     log: &Client<AnySource>,
     folder: &Path,
     items: &[Item],
     indices: &[u64],
-) -> Result<(), Failure> {
-    // One checkpoint for all of them.
-    log.update().await?;
+) -> Result<Vec<PathBuf>, Failure> {
     let mut progress = Progress::of("proofs");
     let names = names(items);
     let jobs = items.iter().zip(indices).map(|(item, &index)| {
         let path = path(folder, item, index, &names);
-        async move { keep_one(log, item, index, &path).await }
+        async move { keep_one(log, item, index, &path).await.map(|()| path) }
     });
-    let mut kept = std::pin::pin!(stream::iter(jobs).buffer_unordered(AT_ONCE));
-    let mut done = 0;
-    while let Some(outcome) = kept.next().await {
-        outcome?;
-        done += 1;
-        progress.set(done, items.len() as u64);
+    let mut kept = std::pin::pin!(stream::iter(jobs).buffered(AT_ONCE));
+    let mut paths = Vec::with_capacity(indices.len());
+    while let Some(path) = kept.next().await {
+        paths.push(path?);
+        progress.set(paths.len() as u64, indices.len() as u64);
     }
-    Ok(())
+    Ok(paths)
 }
 
 async fn keep_one(log: &Client<AnySource>, item: &Item, index: u64, path: &Path) -> Result<(), Failure> {
@@ -66,4 +62,8 @@ fn path(folder: &Path, item: &Item, index: u64, names: &HashMap<&str, usize>) ->
         Some(name) => proof_path(folder, name),
         None => proof_path(folder, &index.to_string()),
     }
+}
+
+fn proof_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.{}", TlogProof::FILE_EXTENSION))
 }
