@@ -1,9 +1,7 @@
 //! The read path: what a CDN would serve just as well.
 
 use bytes::Bytes;
-use kiln_http::{
-    EntityTag, Incoming, Method, Request, Response, StaticResource, cors, etag_of, reply, respond,
-};
+use kiln_http::{Incoming, Method, Request, Response, StaticResource, cors, etag_of, reply, respond};
 use kiln_storage::{ObjectPath, Register, Store};
 use kiln_tiles::{BundleCoord, TileCoord};
 
@@ -28,6 +26,9 @@ impl<S: Store, G: Register> LogServer<S, G> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return cors::open(reply::method_not_allowed("GET, HEAD"));
         }
+        if self.shared.state().published.is_none() {
+            return cors::open(not_loaded());
+        }
         match self.shared.log.store().read(&resource.path).await {
             Ok(Some(body)) => respond(request, &resource.with(body)),
             Ok(None) => cors::open(reply::not_found()),
@@ -51,6 +52,12 @@ impl<S: Store, G: Register> LogServer<S, G> {
     }
 }
 
+/// Until the log has published in this process nobody knows what of the store is whole: a tile may have
+/// its name and not its bytes after a power cut, and a cache would keep it for ever.
+fn not_loaded() -> Response {
+    reply::unavailable(1, "the log is being loaded, and what is in its store is not verified yet\n")
+}
+
 struct Resource {
     path: ObjectPath,
     immutable: bool,
@@ -71,9 +78,8 @@ impl Resource {
     fn with(self, body: Bytes) -> StaticResource {
         let (content_type, cache_control) =
             if self.immutable { (BYTES, IMMUTABLE) } else { (TEXT, REVALIDATE) };
-        // What never changes is named well enough by its path.
-        let etag = if self.immutable { EntityTag::new(self.path.as_str()).ok() } else { None };
-        let etag = etag.unwrap_or_else(|| etag_of(&body));
+        // Of a tile too: its path would name a damaged copy as well, which could then never be replaced.
+        let etag = etag_of(&body);
         StaticResource { body, content_type, cache_control, etag }
     }
 }
