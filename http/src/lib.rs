@@ -29,6 +29,7 @@
 //! [RFC 9110]: https://www.rfc-editor.org/rfc/rfc9110
 //! [RFC 9112]: https://www.rfc-editor.org/rfc/rfc9112
 
+mod accept;
 mod admin;
 mod body;
 pub mod cors;
@@ -41,6 +42,7 @@ mod resource;
 mod serve;
 mod socket;
 
+pub use accept::asks_for;
 pub use admin::{AdminHandler, NotReady, Probe, health};
 pub use body::{BodyError, read_body};
 pub use bytes::Bytes;

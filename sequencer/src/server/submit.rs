@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kiln_http::{Incoming, Method, Request, Response, StatusCode, header, read_body, reply};
+use kiln_http::{Incoming, Method, Request, Response, StatusCode, asks_for, header, read_body, reply};
 use kiln_storage::{Register, Store};
 use kiln_tiles::{ParseBundleError, SignedCheckpoint, split_entries};
 
@@ -74,7 +74,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
             return Err(BadSubmission::Encoding.into_response());
         }
         let wait = parse_wait(request.uri().query()).map_err(BadSubmission::into_response)?;
-        let proof = wants_proof(&request);
+        let proof = asks_for(request.headers(), TLOG_PROOF);
         if proof && (batch || wait == Wait::Sequenced) {
             return Err(BadSubmission::Proof.into_response());
         }
@@ -141,10 +141,6 @@ fn parse_wait(query: Option<&str>) -> Result<Wait, BadSubmission> {
         Some("wait=sequenced") => Ok(Wait::Sequenced),
         Some(_) => Err(BadSubmission::Query),
     }
-}
-
-fn wants_proof(request: &Request<Incoming>) -> bool {
-    request.headers().get(header::ACCEPT).is_some_and(|accept| accept == TLOG_PROOF)
 }
 
 fn indices(indices: &[u64]) -> Response {

@@ -1,5 +1,6 @@
 //! What a log answers over HTTP while its store is slow, its clients are rude, or it is not loaded yet.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod answers;
 mod before_recovery;
 mod world;
