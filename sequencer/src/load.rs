@@ -7,7 +7,7 @@ use kiln_tiles::{Hash, Node, SignedCheckpoint, Subtree, TILE_WIDTH, TreeHead};
 
 use crate::alarm::{Alarm, Voice};
 use crate::answers::Answers;
-use crate::dedup::DedupError;
+use crate::dedup::{Dedup, DedupError};
 use crate::entry::Entry;
 use crate::guard::GuardError;
 use crate::log::{Lineage, Log};
@@ -22,7 +22,7 @@ use crate::tree::Tree;
 #[non_exhaustive]
 pub enum LoadError {
     /// There is no log in the store yet.
-    #[error("there is no log here yet")]
+    #[error("there is no log in the store")]
     NoLog,
     /// The store holds the log of another key.
     #[error("the store holds another log than that of this key: its vkey has SHA-256 {}, this one {}", found.to_hex(), expected.to_hex())]
@@ -279,14 +279,14 @@ async fn catch_up<S: Store, G: Register>(
     if !log.dedup.is_on() {
         return Ok(());
     }
-    let mut covered = log.dedup.covered()?;
+    let mut covered = log.index(Dedup::covered).await?;
     if !lineage.extends(covered).await? {
         tracing::warn!(
             index = covered.size(),
             log = lineage.head.size(),
             "the dedup index is of another tree; it is built anew"
         );
-        log.dedup.clear()?;
+        log.index(Dedup::clear).await?;
         covered = TreeHead::empty();
     }
     let base = lineage.base.head();
@@ -304,9 +304,7 @@ async fn catch_up<S: Store, G: Register>(
         let root = verified.root_at(end).expect("its tiles were read");
         covered = TreeHead::new(end, root).expect("a tree that the log had");
         verified.retain(|tile| tile.level() > 0);
-        let (dedup, upto) = (log.dedup.clone(), covered);
-        let insert = move || dedup.insert(&leaves, upto);
-        tokio::task::spawn_blocking(insert).await.expect("an insert does not panic")?;
+        log.index(move |dedup| dedup.insert(&leaves, covered)).await?;
     }
     Ok(())
 }

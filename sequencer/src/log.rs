@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_storage::{Register, Store};
 use kiln_tiles::{Checkpoint, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog};
 
-use crate::dedup::Dedup;
+use crate::dedup::{Dedup, DedupError};
 use crate::entry::Entry;
 use crate::environment::Environment;
 use crate::guard::Guard;
@@ -69,6 +69,15 @@ impl<S: Store, G: Register> Log<S, G> {
     /// The store.
     pub const fn store(&self) -> &S {
         &self.store
+    }
+
+    /// Works with the dedup index where waiting for the disk disturbs nobody.
+    pub(crate) async fn index<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Dedup) -> Result<T, DedupError> + Send + 'static,
+    ) -> Result<T, DedupError> {
+        let dedup = self.dedup.clone();
+        tokio::task::spawn_blocking(move || work(&dedup)).await.expect("the index does not panic")
     }
 
     /// Signs a checkpoint for this tree. Whoever calls this made sure of the order of the round.

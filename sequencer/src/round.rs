@@ -133,14 +133,13 @@ impl<S: Store, G: Register> Writer<S, G> {
     }
 }
 
-/// Looks the batch up in the dedup index, off the async threads.
+/// Looks the batch up in the dedup index.
 async fn look_up<S: Store, G: Register>(
     log: &Log<S, G>,
     batch: &[Submission],
 ) -> Result<Vec<Option<u64>>, DedupError> {
     let leaves: Vec<Hash> = batch.iter().flat_map(|s| s.entries.iter().map(Entry::leaf)).collect();
-    let dedup = log.dedup.clone();
-    tokio::task::spawn_blocking(move || dedup.look_up(&leaves)).await.expect("a look-up does not panic")
+    log.index(move |dedup| dedup.look_up(&leaves)).await
 }
 
 /// A round that is not in the log.
@@ -257,11 +256,14 @@ async fn remember<S: Store, G: Register>(
     rounds: &[&[Entry]],
     head: TreeHead,
 ) -> Result<(), DedupError> {
-    let dedup = log.dedup.clone();
-    let known = dedup.covered()?.size().saturating_sub(base.size());
-    let leaves = rounds.iter().flat_map(|round| round.iter()).map(Entry::leaf);
-    let leaves: Vec<Hash> = leaves.skip(usize::try_from(known).unwrap_or(usize::MAX)).collect();
-    tokio::task::spawn_blocking(move || dedup.insert(&leaves, head)).await.expect("an insert does not panic")
+    let base = base.size();
+    let leaves: Vec<Hash> = rounds.iter().flat_map(|round| round.iter()).map(Entry::leaf).collect();
+    log.index(move |dedup| {
+        let known = dedup.covered()?.size().saturating_sub(base);
+        let known = usize::try_from(known).unwrap_or(usize::MAX).min(leaves.len());
+        dedup.insert(&leaves[known..], head)
+    })
+    .await
 }
 
 /// Waits before another try: 50 ms, then four times as long each time.

@@ -104,16 +104,24 @@ impl<S: Store, G: Register> Sequencer<S, G> {
 
     /// Runs the log until `stop` says so. A round that fails is followed by a new load, which
     /// decides what became of it; an alarm by nothing.
-    pub async fn run(self, writer: Writer<S, G>, mut stop: watch::Receiver<bool>) {
-        let mut next = Some(writer);
-        while let Some(writer) = next.take() {
-            match self.fire_rounds(writer, &mut stop).await {
-                Ended::Stopped => break,
-                Ended::Failed(error) => next = self.recover(error, &mut stop).await,
+    ///
+    /// # Errors
+    /// Why it did not run when it was stopped: then the last round may be in the log and not published.
+    pub async fn run(
+        self,
+        mut writer: Writer<S, G>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Arc<LoadError>> {
+        let ended = loop {
+            let Ended::Failed(error) = self.fire_rounds(writer, &mut stop).await else { break Ok(()) };
+            match self.recover(error, &mut stop).await {
+                Ok(loaded) => writer = loaded,
+                Err(error) => break Err(error),
             }
-        }
+        };
         self.shared.pool.close_and_drop();
         self.shared.set_status(Status::Stopped);
+        ended
     }
 
     async fn fire_rounds(&self, writer: Writer<S, G>, stop: &mut watch::Receiver<bool>) -> Ended {
@@ -170,28 +178,33 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         self.shared.state.send_modify(|state| state.published = Some(published));
     }
 
-    /// Loads the log until it can go on. `None` when it is told to stop.
-    async fn recover(&self, error: RoundError, stop: &mut watch::Receiver<bool>) -> Option<Writer<S, G>> {
+    /// Loads the log until it can go on. Told to stop, it returns why it could not.
+    async fn recover(
+        &self,
+        error: RoundError,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Writer<S, G>, Arc<LoadError>> {
         self.shared.pool.close_and_drop();
-        let mut error = LoadError::from(error);
+        let mut error = Arc::new(LoadError::from(error));
         let mut pause = Duration::from_millis(100);
         loop {
-            if error.is_bad_log() {
+            // A log that ran, and is gone, is no new one.
+            if error.is_bad_log() || matches!(*error, LoadError::NoLog) {
                 tracing::error!(%error, "ALARM: the log neither signs nor accepts from now on");
-                self.shared.set_status(Status::Alarmed(Arc::new(error)));
+                self.shared.set_status(Status::Alarmed(error.clone()));
                 stopped(stop).await;
-                return None;
+                return Err(error);
             }
             tracing::warn!(%error, "the round failed; loading the log anew");
-            self.shared.set_status(Status::Failing(Arc::new(error)));
+            self.shared.set_status(Status::Failing(error.clone()));
             tokio::select! {
-                () = stopped(stop) => return None,
+                () = stopped(stop) => return Err(error),
                 () = tokio::time::sleep(pause) => {}
             }
             pause = (pause * 2).min(Duration::from_secs(5));
             match self.load().await {
-                Ok(writer) => return Some(writer),
-                Err(again) => error = again,
+                Ok(writer) => return Ok(writer),
+                Err(again) => error = Arc::new(again),
             }
         }
     }

@@ -154,7 +154,7 @@ struct Running {
     memory: Memory,
     shared: Arc<Shared<Memory, MemoryRegister>>,
     stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<Result<(), Arc<LoadError>>>,
 }
 
 impl Running {
@@ -182,7 +182,7 @@ impl Running {
         assert!(matches!(status, Status::Alarmed(_)), "{status}");
         assert_eq!(checkpoint(&self.memory).await, before, "nothing more was signed");
         self.stop.send_replace(true);
-        self.task.await.expect("no panic");
+        drop(self.task.await.expect("no panic"));
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kiln_sequencer::{Dedup, Entry, Log, Options, Sequencer, Shared, Status, Wait, create_log};
+use kiln_sequencer::{Dedup, Entry, LoadError, Log, Options, Sequencer, Shared, Status, Wait, create_log};
 use kiln_simulator::faulty::{Faults, FaultyRegister, FaultyStore};
 use kiln_simulator::world::{
     Ledger, Patience, SeededEnvironment, entries, live, signing_key, simulate, trusted_log,
@@ -18,7 +18,7 @@ type SharedLog = Shared<FaultyStore, FaultyRegister>;
 struct Running {
     shared: Arc<SharedLog>,
     stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<Result<(), Arc<LoadError>>>,
 }
 
 /// Starts a writer; `None` where a fault comes too early.
@@ -111,7 +111,7 @@ fn duel(seed: u64, probability: f64) -> usize {
             let status = writer.shared.state().status;
             assert!(!matches!(status, Status::Alarmed(_)), "seed {seed}: {status}");
             writer.stop.send_replace(true);
-            writer.task.await.expect("no panic");
+            drop(writer.task.await.expect("no panic"));
         }
         watcher.abort();
         assert!(watcher.await.expect_err("it never ends by itself").is_cancelled(), "seed {seed}");

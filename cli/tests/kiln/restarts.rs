@@ -200,6 +200,24 @@ fn a_missing_guard_is_not_passed_over() {
     assert_eq!(world.serve(ORIGIN).stop(), Some(0));
 }
 
+/// It said that every entry that was taken is published, and ended with 0, whatever had happened.
+#[test]
+fn who_stops_a_log_that_could_not_go_on_is_told() {
+    let world = World::new();
+    let server = world.serve(ORIGIN);
+    server.post("/add", b"one").expect(200);
+    world.remove("state");
+    server.post("/add", b"two").expect(503);
+    while !server.get("/readyz").expect(503).text().contains("alarm") {
+        std::thread::sleep(Duration::from_millis(10)); // until the load that follows has seen it
+    }
+    server.get("/healthz").expect(200);
+    let (code, said) = server.stop_and_tell();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the last round may not be published"), "{said}");
+    assert!(!said.contains("every entry that was taken is published"), "{said}");
+}
+
 #[test]
 fn a_damaged_right_edge_is_refused() {
     let world = world_with_an_older_copy();

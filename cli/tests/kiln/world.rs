@@ -211,6 +211,13 @@ impl Server {
         end_of(&mut self.child).code()
     }
 
+    /// SIGTERM, the exit code, and what it said on standard error.
+    pub(crate) fn stop_and_tell(mut self) -> (Option<i32>, String) {
+        self.signal(Signal::TERM);
+        let code = end_of(&mut self.child).code();
+        (code, fs::read_to_string(&self.stderr).unwrap())
+    }
+
     /// Waits for its end, which somebody brought about.
     pub(crate) fn ended(mut self) -> Option<i32> {
         end_of(&mut self.child).code()

@@ -56,7 +56,7 @@ pub(crate) async fn add(
         }
     };
     stop.send_replace(true);
-    running.await.expect("no panic");
+    running.await.expect("no panic").expect("all is published");
     answer.indices
 }
 

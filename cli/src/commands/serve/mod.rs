@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kiln_sequencer::{
-    CatchUp, Description, LogServer, Options, PoolLimits, Sequencer, ServerOptions, Status, SubmissionLimits,
-    Writer,
+    CatchUp, Description, LoadError, LogServer, Options, PoolLimits, Sequencer, ServerOptions, Status,
+    SubmissionLimits, Writer,
 };
 use kiln_storage::{Folder, FolderRegister, MutableObjects, ObjectPath, PutError};
 use kiln_tiles::{KeyName, MAX_ENTRY_SIZE, TreeHead};
@@ -143,8 +143,9 @@ impl Serve {
         if let Err(error) = started.tell(*output) {
             tracing::warn!(%error, "nobody reads standard output");
         }
-        running.await.map_err(Failure::undone)?;
+        let ended = running.await.map_err(Failure::undone)?;
         served.finish().await;
+        ended.map_err(|error| unfinished(&error))?;
         tracing::info!("stopped: every entry that was taken is published");
         Ok(())
     }
@@ -164,6 +165,12 @@ impl Serve {
         let answer_timeout = usual.answer_timeout + 2 * self.interval;
         ServerOptions { limits: self.submission_limits(), answer_timeout, ..usual }
     }
+}
+
+/// It was stopped while it could not go on: what it answered stands, but not all may be published.
+fn unfinished(error: &LoadError) -> Failure {
+    let text = format!("stopped, and the last round may not be published: {error}");
+    if error.is_bad_log() { Failure::bad(text) } else { Failure::undone(text) }
 }
 
 fn takes_entries_or_never_will(status: &Status) -> bool {
