@@ -31,16 +31,21 @@ impl FolderSource {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
-}
 
-impl Source for FolderSource {
-    async fn fetch(&self, path: &str, limit: usize) -> Result<Option<Bytes>, SourceError> {
+    /// [`fetch`](Source::fetch), on this thread.
+    pub(crate) fn read(&self, path: &str, limit: usize) -> Result<Option<Bytes>, SourceError> {
         let within = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
         if !within {
             return Err(refused(io::ErrorKind::InvalidInput.into()));
         }
-        let path = self.folder.join(path);
-        offload(move || read(&path, limit)).await
+        read(&self.folder.join(path), limit)
+    }
+}
+
+impl Source for FolderSource {
+    async fn fetch(&self, path: &str, limit: usize) -> Result<Option<Bytes>, SourceError> {
+        let (source, path) = (self.clone(), path.to_owned());
+        offload(move || source.read(&path, limit)).await
     }
 }
 

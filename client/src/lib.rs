@@ -12,7 +12,7 @@
 //! | verify a proof without network | [`verify()`] |
 //! | submit entries | [`Submitter`] |
 //! | verify that they are where the server said | [`Client::verify_leaves`] |
-//! | verify everything there is | [`Client::check_log`] |
+//! | verify everything there is | [`Client::check_log`]; in a folder [`Client::check_leftovers`] as well |
 //!
 //! The formats themselves are in [`tiles`], which is the crate `kiln-tiles`.
 //!
@@ -119,6 +119,8 @@ mod follow;
 #[cfg(feature = "http")]
 mod http;
 mod leaves;
+#[cfg(feature = "folder")]
+mod leftovers;
 mod memory;
 mod offload;
 mod pipeline;
@@ -145,6 +147,8 @@ pub use http::{
     HttpError, HttpOptions, HttpSetupError, HttpSource, SubmitError, Submitter, TokenError, UrlError, Wait,
     batches,
 };
+#[cfg(feature = "folder")]
+pub use leftovers::{Files, Leftovers};
 pub use memory::MemorySource;
 pub use source::{Source, SourceError};
 pub use stream::{Bundles, Entries};

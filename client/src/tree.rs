@@ -9,6 +9,9 @@ use kiln_tiles::{
     partial_tiles,
 };
 
+#[cfg(feature = "folder")]
+use kiln_tiles::TILE_WIDTH;
+
 use crate::bundle::VerifiedBundle;
 use crate::cache::Cache;
 use crate::error::{BadLog, ClientError, Fault};
@@ -198,6 +201,20 @@ impl<S: Source> Tree<S> {
             Some(tile) => ReadTile::Known(tile),
             None => ReadTile::Found(fetch::found(&*self.reader.source, leaves.tile()).await?, leaves),
         })
+    }
+
+    /// The tile that the tree has at this place, verified.
+    #[cfg(feature = "folder")]
+    pub(crate) async fn tile(&self, level: u8, index: u64) -> Result<HashTile, ClientError> {
+        let coord = TileCoord::in_tree(level, index, self.head.size());
+        let missing = || BadLog::Missing { path: format!("tile {index} of level {level}") };
+        let coord = coord.ok_or_else(missing)?;
+        if level == 0 {
+            return self.read_tile(self.leaves(index * TILE_WIDTH).await?).await?.verify();
+        }
+        let first = Node::new(8 * level, index * TILE_WIDTH).ok_or_else(missing)?;
+        let tile = self.with_nodes(&[first], |tiles| tiles.tile(coord).cloned()).await?;
+        Ok(tile.ok_or_else(missing)?)
     }
 
     /// Reads the bundle of these leaves, without verifying it.

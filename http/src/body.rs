@@ -1,14 +1,14 @@
-//! Request bodies, bounded in bytes and in time.
+//! Request bodies, bounded in bytes, each and all together, and in time.
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 
-use crate::{Response, reply};
+use crate::{BudgetExhausted, Response, Share, reply};
 
 /// Below this a body is copied out of the connection's read buffer.
 ///
@@ -17,7 +17,7 @@ use crate::{Response, reply};
 /// that the connection would need.
 const COPIED_BELOW: usize = 4 * 1024;
 
-/// Why a request body could not be had. Each is the client's doing: answer and forget the request.
+/// Why a request body could not be had. Answer and forget the request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
@@ -36,52 +36,95 @@ pub enum BodyError {
     /// The connection ended within the body, or its framing is wrong.
     #[error("the body ended early or is badly framed")]
     Broken,
+    /// The bodies of all requests together are too large: the only one that is not its client's doing.
+    #[error("too many requests are being read")]
+    Crowded,
+}
+
+impl From<BudgetExhausted> for BodyError {
+    fn from(BudgetExhausted: BudgetExhausted) -> Self {
+        Self::Crowded
+    }
 }
 
 impl BodyError {
-    /// The answer to the client: 413, 408 or 400 with a sentence that helps.
+    /// The answer to the client: 413, 408, 400 or 503 with a sentence that helps.
     ///
     /// It closes the connection: where the next request would start is unknown or not worth reading to.
     pub fn into_response(self) -> Response {
         let (status, advice) = match self {
+            Self::Crowded => (StatusCode::SERVICE_UNAVAILABLE, "send it again in a moment"),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "send less at once"),
             Self::TimedOut { .. } => (StatusCode::REQUEST_TIMEOUT, "send it again, faster"),
             Self::Broken => (StatusCode::BAD_REQUEST, "send it again, whole"),
         };
         let mut response = reply::text(status, format!("{self}: {advice}\n"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response
     }
 }
 
-/// Reads a whole body of at most `max_bytes` within `timeout`.
+/// Reads a whole body of at most `max_bytes` within `timeout`, and grows `share` by the memory it takes:
+/// keep that as long as the body.
 ///
 /// A `Content-Length` above the limit fails before a byte is read, and before a client that asked with
 /// `Expect: 100-continue` sends one. Memory grows with what has arrived, not with what was announced.
 ///
 /// # Errors
 /// See [`BodyError`]; [`BodyError::into_response`] is the answer.
-pub async fn read_body(body: Incoming, max_bytes: usize, timeout: Duration) -> Result<Bytes, BodyError> {
-    let collected = tokio::time::timeout(timeout, collect(body, max_bytes)).await;
+pub async fn read_body(
+    body: Incoming,
+    max_bytes: usize,
+    timeout: Duration,
+    share: &mut Share,
+) -> Result<Bytes, BodyError> {
+    let collected = tokio::time::timeout(timeout, collect(body, max_bytes, share)).await;
     collected.map_err(|_| BodyError::TimedOut { timeout })?
 }
 
-async fn collect(mut body: Incoming, max_bytes: usize) -> Result<Bytes, BodyError> {
+async fn collect(mut body: Incoming, max_bytes: usize, share: &mut Share) -> Result<Bytes, BodyError> {
     let too_large = BodyError::TooLarge { max_bytes };
     if body.size_hint().lower() > u64::try_from(max_bytes).unwrap_or(u64::MAX) {
         return Err(too_large);
     }
     let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
-    let mut room = max_bytes.checked_sub(first.len()).ok_or(too_large)?;
+    if first.len() > max_bytes {
+        return Err(too_large);
+    }
+    share.grow(first.len())?;
     let Some(second) = next_data(&mut body).await? else { return Ok(alone(first)) };
-    let mut whole = BytesMut::from(&first[..]);
+    let mut whole = first.to_vec();
+    drop(first);
     let mut next = Some(second);
     while let Some(data) = next {
-        room = room.checked_sub(data.len()).ok_or(too_large)?;
+        let length = whole.len() + data.len();
+        if length > max_bytes {
+            return Err(too_large);
+        }
+        make_room(&mut whole, length, max_bytes, share)?;
         whole.extend_from_slice(&data);
         next = next_data(&mut body).await?;
     }
-    Ok(whole.freeze())
+    whole.shrink_to_fit();
+    Ok(whole.into())
+}
+
+/// Doubles the capacity where `length` asks for more, once the share has it.
+fn make_room(
+    whole: &mut Vec<u8>,
+    length: usize,
+    max_bytes: usize,
+    share: &mut Share,
+) -> Result<(), BodyError> {
+    if length > whole.capacity() {
+        let capacity = (2 * whole.capacity()).clamp(length, max_bytes);
+        share.grow(capacity - whole.capacity())?;
+        whole.reserve_exact(capacity - whole.len());
+    }
+    Ok(())
 }
 
 fn alone(data: Bytes) -> Bytes {

@@ -32,6 +32,7 @@
 mod accept;
 mod admin;
 mod body;
+mod budget;
 pub mod cors;
 mod etag;
 mod head_lines;
@@ -45,6 +46,7 @@ mod socket;
 pub use accept::asks_for;
 pub use admin::{AdminHandler, NotReady, Probe, health};
 pub use body::{BodyError, read_body};
+pub use budget::{BudgetExhausted, ByteBudget, Share};
 pub use bytes::Bytes;
 pub use etag::{EntityTag, InvalidEntityTag, etag_of};
 pub use http_body_util::Full;

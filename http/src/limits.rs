@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The bounds on one listener.
 ///
 /// Connections hold at most `max_connections * max_header_bytes` of input between them, plus one answer
-/// each; bodies are bounded by what the handler passes to [`read_body`](crate::read_body).
+/// each; bodies are bounded by what the handler passes to [`read_body`](crate::read_body), and what
+/// is long by a [`ByteBudget`](crate::ByteBudget).
 ///
 /// ```
 /// let limits = kiln_http::Limits { max_connections: 100, ..Default::default() };

@@ -42,6 +42,37 @@ async fn a_body_that_trickles_in_is_answered_408_and_the_connection_closed() {
     assert!(answer.ends_with("the body did not arrive within 0.15 s: send it again, faster\n"), "{answer}");
 }
 
+/// Each connection could make the server hold a whole body that never ends: memory was what connects.
+#[tokio::test]
+async fn bodies_that_never_end_hold_no_more_than_all_may_together() {
+    let server = Server::start(Limits { body_timeout: Duration::from_secs(1), ..hasty() }).await;
+    let head = format!("POST /echo HTTP/1.1\r\nHost: kiln\r\nContent-Length: {MAX_BODY}\r\n\r\n");
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.connect().await;
+        client.send([head.as_bytes(), &[b'x'; MAX_BODY - 1]].concat()).await;
+        answers.push(tokio::spawn(async move { client.read_to_end().await }));
+    }
+    let mut refused = 0;
+    for answer in answers {
+        let answer = answer.await.unwrap();
+        match statuses(&answer)[..] {
+            [408] => {}
+            [503] => {
+                refused += 1;
+                assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+                assert!(answer.ends_with("requests are being read: send it again in a moment\n"), "{answer}");
+            }
+            _ => panic!("{answer}"),
+        }
+    }
+    assert!(refused >= 2, "only one of them fits: {refused} were refused");
+    let whole = [head.as_bytes(), &[b'x'; MAX_BODY]].concat();
+    let mut client = server.connect().await;
+    client.send(whole).await;
+    assert_eq!(statuses(&client.read_response().await), [200], "what they held was given back");
+}
+
 #[tokio::test]
 async fn too_many_header_fields_are_answered_431() {
     let server = Server::start(Limits { max_headers: 10, ..hasty() }).await;

@@ -1,7 +1,11 @@
 //! The promises of [`Store`] as a suite. Every store passes all of it, and so can yours:
 //!
-//! ```ignore
-//! kiln_storage::contract::check(|| async { open_an_empty_store().await }).await;
+//! ```
+//! # #[tokio::main] async fn main() {
+//! use kiln_storage::{Memory, contract};
+//!
+//! contract::check(|| async { Memory::new() }).await; // your own store, empty each time
+//! # }
 //! ```
 
 use std::future::Future;

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kiln_http::{Bytes, Handler, Incoming, Limits, Request, Response, StatusCode, read_body, reply, serve};
+use kiln_http::{
+    ByteBudget, Bytes, Handler, Incoming, Limits, Request, Response, StatusCode, read_body, reply, serve,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -18,6 +20,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What `/echo` takes.
 pub(crate) const MAX_BODY: usize = 100_000;
+
+/// What all `/echo` together take.
+pub(crate) const MAX_BODIES: usize = 150_000;
 
 /// More than the kernel takes for a client that does not read.
 pub(crate) const BIG: usize = 32 << 20;
@@ -39,6 +44,7 @@ pub(crate) fn hasty() -> Limits {
 pub(crate) struct Routes {
     limits: Limits,
     big: Bytes,
+    bodies: ByteBudget,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
@@ -47,10 +53,7 @@ impl Handler for Routes {
         let path = request.uri().path().to_owned();
         self.seen.lock().unwrap().push(path.clone());
         match path.as_str() {
-            "/echo" => match read_body(request.into_body(), MAX_BODY, self.limits.body_timeout).await {
-                Ok(body) => reply::text(StatusCode::OK, body),
-                Err(error) => error.into_response(),
-            },
+            "/echo" => self.echo(request.into_body()).await,
             "/big" => reply::text(StatusCode::OK, self.big.clone()),
             "/slow" => {
                 sleep(SLOW).await;
@@ -63,6 +66,16 @@ impl Handler for Routes {
             "/never" => std::future::pending().await,
             "/panic" => panic!("a handler's mistake"),
             _ => reply::text(StatusCode::OK, "hello\n"),
+        }
+    }
+}
+
+impl Routes {
+    async fn echo(&self, body: Incoming) -> Response {
+        let mut share = self.bodies.empty_share();
+        match read_body(body, MAX_BODY, self.limits.body_timeout, &mut share).await {
+            Ok(body) => reply::text(StatusCode::OK, body),
+            Err(error) => error.into_response(),
         }
     }
 }
@@ -81,7 +94,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let routes = Routes { limits, big: vec![b'b'; BIG].into(), seen: seen.clone() };
+        let bodies = ByteBudget::new(MAX_BODIES);
+        let routes = Routes { limits, big: vec![b'b'; BIG].into(), bodies, seen: seen.clone() };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
         let ended = tokio::spawn(serve(listener, limits, Arc::new(routes), shutdown));

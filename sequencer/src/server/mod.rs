@@ -10,21 +10,25 @@
 //! | `GET /log.json` | what a person or a tool needs to start |
 //! | `GET /healthz`, `/readyz` | whether the process lives; whether the log takes entries |
 
+mod bundles;
 mod prover;
 mod read;
+mod reads;
 mod submit;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_http::{Handler, Incoming, Method, NotReady, Probe, Request, Response, cors, reply};
+use kiln_http::{ByteBudget, Handler, Incoming, Method, NotReady, Probe, Request, Response, cors, reply};
 use kiln_storage::{Register, Store};
 use serde::Serialize;
 
 use crate::description::Description;
 use crate::sequencer::Shared;
 use crate::state::Status;
+use bundles::Bundles;
 use prover::Prover;
+use reads::Reads;
 
 /// What a submission may be.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -43,7 +47,7 @@ impl Default for SubmissionLimits {
     }
 }
 
-/// How long requests may take.
+/// How long requests may take, and what they may use up.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerOptions {
     /// What a submission may be.
@@ -52,6 +56,16 @@ pub struct ServerOptions {
     pub body_timeout: Duration,
     /// How long a submission waits for its answer before it is told that its outcome is unknown.
     pub answer_timeout: Duration,
+    /// The most bytes of bodies that are being read, all together. What is read whole goes to the pool,
+    /// which has limits of its own.
+    pub body_bytes: usize,
+    /// The most bytes of entry bundles that are being sent, all together. Readers of the same one
+    /// share it.
+    pub answer_bytes: usize,
+    /// How many reads the store gets from readers at once. The rounds do not wait behind more.
+    pub reads_at_once: usize,
+    /// How long a reader waits for a turn and for the store.
+    pub read_timeout: Duration,
 }
 
 impl Default for ServerOptions {
@@ -60,6 +74,10 @@ impl Default for ServerOptions {
             limits: SubmissionLimits::default(),
             body_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(30),
+            body_bytes: 64 << 20,
+            answer_bytes: 256 << 20,
+            reads_at_once: 32,
+            read_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -70,13 +88,24 @@ pub struct LogServer<S, G> {
     shared: Arc<Shared<S, G>>,
     options: ServerOptions,
     description: String,
+    bodies: ByteBudget,
+    bundles: Bundles,
+    reads: Reads<S, G>,
     prover: Prover,
 }
 
 impl<S: Store, G: Register> LogServer<S, G> {
     /// Serves a log that `shared` belongs to, and describes it so.
     pub fn new(shared: Arc<Shared<S, G>>, description: &Description, options: ServerOptions) -> Self {
-        Self { shared, options, description: description.to_json(), prover: Prover::default() }
+        Self {
+            description: description.to_json(),
+            bodies: ByteBudget::new(options.body_bytes),
+            bundles: Bundles::new(options.answer_bytes, options.read_timeout),
+            reads: Reads::new(shared.log.clone(), options.reads_at_once, options.read_timeout),
+            prover: Prover::default(),
+            shared,
+            options,
+        }
     }
 
     async fn route(&self, request: Request<Incoming>) -> (&'static str, Response) {

@@ -1,11 +1,14 @@
 //! The read path: what a CDN would serve just as well.
 
 use bytes::Bytes;
-use kiln_http::{Incoming, Method, Request, Response, StaticResource, cors, etag_of, reply, respond};
-use kiln_storage::{ObjectPath, Register, Store};
+use kiln_http::{
+    EntityTag, Incoming, Method, Request, Response, StaticResource, cors, etag_of, reply, respond,
+};
+use kiln_storage::{ImmutableObjects, ObjectPath, Register, Store};
 use kiln_tiles::{BundleCoord, TileCoord};
 
 use super::LogServer;
+use super::bundles::BundleError;
 use crate::publish::checkpoint_path;
 
 /// Tiles never change, so they may be kept for ever.
@@ -29,14 +32,20 @@ impl<S: Store, G: Register> LogServer<S, G> {
         if self.shared.state().published.is_none() {
             return cors::open(not_loaded());
         }
-        match self.shared.log.store().read(&resource.path).await {
-            Ok(Some(body)) => respond(request, &resource.with(body)),
+        match self.read_resource(&resource).await {
+            Ok(Some((body, etag))) => respond(request, &resource.with(body, etag)),
             Ok(None) => cors::open(reply::not_found()),
-            Err(error) => {
-                tracing::warn!(%error, "a read failed");
-                cors::open(reply::unavailable(1, "the store does not answer at the moment\n"))
-            }
+            Err(error) => cors::open(not_now(&error)),
         }
+    }
+
+    async fn read_resource(&self, resource: &Resource) -> Result<Option<(Bytes, EntityTag)>, BundleError> {
+        if let Kind::Bundle(coord) = resource.kind {
+            return self.bundles.read(&self.reads, coord).await;
+        }
+        let body = self.reads.read(&resource.path).await?;
+        // Of a tile too: its path would name a damaged copy as well, which could then never be replaced.
+        Ok(body.map(|body| (body.clone(), etag_of(&body))))
     }
 
     pub(super) fn log_json(&self, request: &Request<Incoming>) -> Response {
@@ -58,28 +67,48 @@ fn not_loaded() -> Response {
     reply::unavailable(1, "the log is being loaded, and what is in its store is not verified yet\n")
 }
 
+fn not_now(error: &BundleError) -> Response {
+    match error {
+        BundleError::Storage(error) => {
+            tracing::warn!(%error, "a read failed");
+            reply::unavailable(1, "the store does not answer at the moment\n")
+        }
+        BundleError::Crowded => reply::unavailable(1, format!("{error}\n")),
+    }
+}
+
 struct Resource {
     path: ObjectPath,
-    immutable: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    Checkpoint,
+    Tile,
+    Bundle(BundleCoord),
 }
 
 impl Resource {
     /// The resource at a path, where that is the canonical path of one.
     fn named(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?;
-        let immutable = path.parse::<TileCoord>().is_ok() || path.parse::<BundleCoord>().is_ok();
-        let checkpoint = checkpoint_path();
-        if !immutable && path != checkpoint.as_str() {
+        let kind = if let Ok(coord) = path.parse() {
+            Kind::Bundle(coord)
+        } else if path.parse::<TileCoord>().is_ok() {
+            Kind::Tile
+        } else if path == checkpoint_path().as_str() {
+            Kind::Checkpoint
+        } else {
             return None;
-        }
-        Some(Self { path: path.parse().ok()?, immutable })
+        };
+        Some(Self { path: path.parse().ok()?, kind })
     }
 
-    fn with(self, body: Bytes) -> StaticResource {
-        let (content_type, cache_control) =
-            if self.immutable { (BYTES, IMMUTABLE) } else { (TEXT, REVALIDATE) };
-        // Of a tile too: its path would name a damaged copy as well, which could then never be replaced.
-        let etag = etag_of(&body);
+    fn with(self, body: Bytes, etag: EntityTag) -> StaticResource {
+        let (content_type, cache_control) = match self.kind {
+            Kind::Checkpoint => (TEXT, REVALIDATE),
+            Kind::Tile | Kind::Bundle(_) => (BYTES, IMMUTABLE),
+        };
         StaticResource { body, content_type, cache_control, etag }
     }
 }

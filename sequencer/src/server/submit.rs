@@ -78,10 +78,13 @@ impl<S: Store, G: Register> LogServer<S, G> {
         if proof && (batch || wait == Wait::Sequenced) {
             return Err(BadSubmission::Proof.into_response());
         }
-        let body = read_body(request.into_body(), most, self.options.body_timeout).await;
+        let mut share = self.bodies.empty_share();
+        let body = read_body(request.into_body(), most, self.options.body_timeout, &mut share).await;
         let body = body.map_err(kiln_http::BodyError::into_response)?;
         let entries = if batch { self.split_batch(&body) } else { one_entry(body) };
-        let answer = self.sequence(entries.map_err(BadSubmission::into_response)?, wait).await?;
+        let entries = entries.map_err(BadSubmission::into_response)?;
+        drop(share); // from here on the pool counts the bytes
+        let answer = self.sequence(entries, wait).await?;
         if proof { self.tlog_proof(answer).await } else { Ok(indices(&answer.indices)) }
     }
 

@@ -3,4 +3,5 @@
 
 mod answers;
 mod before_recovery;
+mod limits;
 mod world;
