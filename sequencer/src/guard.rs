@@ -15,7 +15,7 @@ use kiln_storage::{Loaded, Register, StorageError, Store, SwapError};
 use kiln_tiles::{Hash, TreeHead};
 
 use crate::alarm::{Alarm, Voice};
-use crate::log::Lineage;
+use crate::lineage::Lineage;
 use crate::read::ReadError;
 
 const HEADER: &str = "kiln-guard/v1";

@@ -9,12 +9,14 @@ use crate::alarm::{Alarm, Voice};
 use crate::answers::Answers;
 use crate::dedup::{Dedup, DedupError};
 use crate::entry::Entry;
+use crate::failed_round::RoundError;
 use crate::guard::GuardError;
-use crate::log::{Lineage, Log};
+use crate::lineage::Lineage;
+use crate::log::Log;
 use crate::publish::read_checkpoint;
 use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
-use crate::round::{Committed, RoundError, Writer};
+use crate::round::{Committed, Writer};
 use crate::tree::Tree;
 
 /// Why a log cannot be loaded.

@@ -7,8 +7,9 @@ use kiln_storage::{ObjectPath, PutError, Register, Store};
 use kiln_tiles::{SignedCheckpoint, TreeHead};
 
 use crate::alarm::{Alarm, Voice};
-use crate::log::{Lineage, Log};
-use crate::round::{RoundError, back_off};
+use crate::failed_round::{RoundError, back_off};
+use crate::lineage::Lineage;
+use crate::log::Log;
 
 const PUBLISH_TRIES: u32 = 6;
 

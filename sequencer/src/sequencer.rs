@@ -9,11 +9,12 @@ use kiln_tiles::TreeHead;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use crate::failed_round::RoundError;
 use crate::load::LoadError;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::pool::{Pool, PoolLimits};
-use crate::round::{RoundError, Writer};
+use crate::round::Writer;
 use crate::state::{State, Status};
 
 /// How a log is run.

@@ -1,0 +1,62 @@
+//! Why a round failed, and how long to wait before a part of it is tried again.
+
+use std::time::Duration;
+
+use kiln_storage::StorageError;
+
+use crate::alarm::Alarm;
+use crate::dedup::DedupError;
+use crate::guard::GuardError;
+use crate::read::ReadError;
+
+/// Why a round failed. The writer is gone; load again, unless it is an alarm.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoundError {
+    /// Another writer has committed. Stand by, and load again.
+    #[error("another writer of this log has taken over")]
+    Fenced,
+    /// The store did not do its part.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The guard did not do its part, or knows better.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The log's own tiles could not be read back.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The dedup index failed.
+    #[error(transparent)]
+    Dedup(#[from] DedupError),
+    /// Nothing may be signed or accepted any more.
+    #[error(transparent)]
+    Alarm(#[from] Alarm),
+}
+
+impl RoundError {
+    /// What it is called in metrics.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Fenced => "fenced",
+            Self::Storage(_) => "storage",
+            Self::Guard(GuardError::Alarm(_)) | Self::Alarm(_) => "alarm",
+            Self::Guard(_) => "guard",
+            Self::Read(_) => "read",
+            Self::Dedup(_) => "dedup",
+        }
+    }
+
+    /// The alarm, if it is one.
+    #[must_use]
+    pub const fn alarm(&self) -> Option<&Alarm> {
+        match self {
+            Self::Alarm(alarm) | Self::Guard(GuardError::Alarm(alarm)) => Some(alarm),
+            _ => None,
+        }
+    }
+}
+
+/// Waits before another try: 50 ms, then four times as long each time.
+pub(crate) async fn back_off(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(50 << (2 * attempt.min(3)))).await;
+}
