@@ -1,4 +1,61 @@
-//! The single writer of a tile-based transparency log.
+//! The single writer of a tile-based transparency log: it takes entries, gives each an index, and
+//! publishes what it took as [tlog-tiles].
+//!
+//! | you want to | use |
+//! |---|---|
+//! | say what a log is made of | [`Log`]: key, store, guard, dedup index, [`Environment`] |
+//! | make one | [`create_log`] |
+//! | run one | [`Sequencer`]: [`load`](Sequencer::load), then [`run`](Sequencer::run) |
+//! | feed it from within the process | [`Shared::pool`] |
+//! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
+//! | know how it is | [`Shared::state`], [`Metrics`] |
+//!
+//! The order of writes is the design: it stands in one function, `Writer::round`, with the table of
+//! what a crash after each line leaves. Whatever fails, nothing is repaired in place: a [`Writer`]
+//! whose round failed is gone, and the next load decides what became of the round.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use kiln_sequencer::{Dedup, Entry, Environment, Log, Options, Sequencer, Wait, create_log};
+//! use kiln_storage::{Memory, MemoryRegister};
+//! use kiln_tiles::SigningKey;
+//!
+//! struct Machine;
+//!
+//! impl Environment for Machine {
+//!     fn unix_time(&self) -> u64 {
+//!         std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
+//!     }
+//!     fn random_id(&self) -> [u8; 16] {
+//!         [4; 16] // chosen by a fair dice; yours comes from the system
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = SigningKey::from_seed("example.com/log".parse()?, [7; 32]);
+//! let (store, guard) = (Memory::new(), MemoryRegister::default());
+//! let log = Log::new(key, store, guard, Dedup::in_memory(), Arc::new(Machine));
+//! create_log(&log).await?;
+//!
+//! let sequencer = Sequencer::new(log, Options::default());
+//! let (shared, (stop, stopped)) = (sequencer.shared(), tokio::sync::watch::channel(false));
+//! let writer = sequencer.load().await?;
+//! let running = tokio::spawn(sequencer.run(writer, stopped));
+//! # shared.watch().wait_for(|state| matches!(state.status, kiln_sequencer::Status::Ready)).await?;
+//!
+//! let entry = Entry::new("my release".into())?;
+//! let answer = shared.pool.submit(vec![entry], Wait::Published).await?;
+//! assert_eq!(answer.indices, [0]);
+//!
+//! stop.send(true)?;
+//! running.await??;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [tlog-tiles]: https://c2sp.org/tlog-tiles
 
 mod alarm;
 mod answers;
