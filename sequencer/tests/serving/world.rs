@@ -37,7 +37,8 @@ impl World {
     pub(crate) async fn not_loaded(options: ServerOptions) -> Self {
         let store = HeldStore::default();
         let key = SigningKey::from_seed("example.com/log".parse().unwrap(), [1; 32]);
-        let log = Log::new(key, store.clone(), MemoryRegister::default(), Dedup::off(), Arc::new(Still));
+        let log =
+            Log::new(key, store.clone(), MemoryRegister::default(), Dedup::in_memory(), Arc::new(Still));
         create_log(&log).await.unwrap();
         let sequencer =
             Sequencer::new(log, Options { interval: Duration::from_millis(5), ..Options::default() });
