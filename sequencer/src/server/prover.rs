@@ -3,6 +3,7 @@
 use kiln_storage::ImmutableObjects;
 use kiln_tiles::{Node, Proof, SignedCheckpoint, Subtree, TileCoord, TlogProof, VerifiedTiles};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
 
 use crate::read::{self, ReadError, Tiles};
 
@@ -21,9 +22,32 @@ struct Kept {
     leaf_tiles: usize,
 }
 
+/// Why there is no proof now. The entry is logged all the same.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProveError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("its tiles were not read in time")]
+    TooSlow,
+}
+
 impl Prover {
     /// The proof that the entry at `index` is in the tree of `checkpoint`, which covers it.
+    ///
+    /// One proof is made at a time, since the next mostly needs the same tiles. `store` must give up
+    /// a read that hangs: those behind it wait no longer than until their own `deadline`.
     pub(super) async fn prove(
+        &self,
+        store: &impl ImmutableObjects,
+        index: u64,
+        checkpoint: &SignedCheckpoint,
+        deadline: Instant,
+    ) -> Result<TlogProof, ProveError> {
+        let made = timeout_at(deadline, self.make(store, index, checkpoint)).await;
+        Ok(made.map_err(|_| ProveError::TooSlow)??)
+    }
+
+    async fn make(
         &self,
         store: &impl ImmutableObjects,
         index: u64,

@@ -1,16 +1,15 @@
 //! Submissions: `POST /add` and `POST /add-batch`.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use kiln_http::{Incoming, Method, Request, Response, StatusCode, asks_for, header, read_body, reply};
 use kiln_storage::{Register, Store};
-use kiln_tiles::{ParseBundleError, SignedCheckpoint, split_entries};
+use kiln_tiles::{ParseBundleError, split_entries};
+use tokio::time::{Instant, timeout_at};
 
 use super::LogServer;
+use super::prover::ProveError;
 use crate::entry::{Entry, EntryError};
 use crate::pool::{Answer, Refusal, Wait};
-use crate::read::ReadError;
 
 /// The media type of a tlog proof: Kiln's own, since the specification names none.
 pub(super) const TLOG_PROOF: &str = "text/x.tlog-proof";
@@ -84,13 +83,14 @@ impl<S: Store, G: Register> LogServer<S, G> {
         let entries = if batch { self.split_batch(&body) } else { one_entry(body) };
         let entries = entries.map_err(BadSubmission::into_response)?;
         drop(share); // from here on the pool counts the bytes
-        let answer = self.sequence(entries, wait).await?;
-        if proof { self.tlog_proof(answer).await } else { Ok(indices(&answer.indices)) }
+        let deadline = Instant::now() + self.options.answer_timeout;
+        let answer = self.sequence(entries, wait, deadline).await?;
+        if proof { self.tlog_proof(answer, deadline).await } else { Ok(indices(&answer.indices)) }
     }
 
-    async fn sequence(&self, entries: Vec<Entry>, wait: Wait) -> Result<Answer, Response> {
+    async fn sequence(&self, entries: Vec<Entry>, wait: Wait, deadline: Instant) -> Result<Answer, Response> {
         let submitted = self.shared.pool.submit(entries, wait);
-        let answered = tokio::time::timeout(self.options.answer_timeout, submitted).await;
+        let answered = timeout_at(deadline, submitted).await;
         answered.unwrap_or(Err(Refusal::Unknown)).map_err(|refusal| match refusal {
             Refusal::Closed => {
                 reply::unavailable(1, format!("{refusal} ({})\n", self.shared.state().status.public()))
@@ -111,27 +111,22 @@ impl<S: Store, G: Register> LogServer<S, G> {
         if entries.is_empty() { Err(BadSubmission::EmptyBatch) } else { Ok(entries) }
     }
 
-    async fn tlog_proof(&self, Answer { indices, checkpoint }: Answer) -> Result<Response, Response> {
-        match self.prove(indices[0], &checkpoint).await {
-            Ok(proof) => {
-                let mut response = reply::text(StatusCode::OK, proof);
-                let kind = header::HeaderValue::from_static(TLOG_PROOF);
-                response.headers_mut().insert(header::CONTENT_TYPE, kind);
-                Ok(response)
-            }
-            Err(error) => {
-                tracing::error!(%error, index = indices[0], "no proof could be made");
-                let message =
-                    format!("the entry is logged at index {}, but its proof could not be made\n", indices[0]);
-                Err(reply::text(StatusCode::INTERNAL_SERVER_ERROR, message))
-            }
-        }
+    async fn tlog_proof(&self, answer: Answer, deadline: Instant) -> Result<Response, Response> {
+        let index = answer.indices[0];
+        let proof = self.prover.prove(&self.reads, index, &answer.checkpoint, deadline).await;
+        let proof = proof.map_err(|error| no_proof(index, &error))?;
+        let mut response = reply::text(StatusCode::OK, proof.to_string());
+        let kind = header::HeaderValue::from_static(TLOG_PROOF);
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        Ok(response)
     }
+}
 
-    async fn prove(&self, index: u64, checkpoint: &Arc<SignedCheckpoint>) -> Result<String, ReadError> {
-        let proof = self.prover.prove(self.shared.log.store(), index, checkpoint).await?;
-        Ok(proof.to_string())
-    }
+/// 500 and not 503: who sends the entry again blindly would, without dedup, log it twice.
+fn no_proof(index: u64, error: &ProveError) -> Response {
+    tracing::error!(%error, index, "no proof could be made");
+    let message = format!("the entry is logged at index {index}, but its proof could not be made now\n");
+    reply::text(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
 fn one_entry(body: Bytes) -> Result<Vec<Entry>, BadSubmission> {
