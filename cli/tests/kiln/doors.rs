@@ -65,6 +65,18 @@ fn a_full_pool_answers_503_and_when_to_come_back() {
     server.post("/add", b"c").expect(200);
 }
 
+/// What strangers could make the process hold was bounded by how many of them came.
+#[test]
+fn bodies_and_bundles_above_what_the_flags_say_are_503() {
+    let world = World::new();
+    let server = world.serve(&["log", "--body-bytes", "10", "--answer-bytes", "1"]);
+    let refused = server.post("/add", b"eleven bytes").expect(503);
+    assert!(!refused.header("retry-after").is_empty() && refused.text().contains("in a moment"));
+    server.post("/add", b"ten bytes.").expect(200);
+    // One bundle is sent whatever the flag says.
+    server.get("/tile/entries/000.p/1").expect(200);
+}
+
 #[test]
 fn reads_are_cacheable_conditional_and_in_parts() {
     let world = World::new();

@@ -95,6 +95,13 @@ struct LimitArgs {
     /// The longest entry that is taken.
     #[arg(long, value_name = "BYTES", default_value_t = MAX_ENTRY_SIZE, value_parser = parse_entry_bytes)]
     max_entry_bytes: usize,
+    /// The most bytes of submissions that are being read, all together; above it answers are 503.
+    #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = parse_bytes)]
+    body_bytes: usize,
+    /// The most bytes of entry bundles that are being sent, all together; above it answers are 503.
+    /// Readers of the same one share it.
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = parse_bytes)]
+    answer_bytes: usize,
     /// The most connections to a listener at once.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     max_connections: usize,
@@ -163,7 +170,8 @@ impl Serve {
     fn server_options(&self) -> ServerOptions {
         let usual = ServerOptions::default();
         let answer_timeout = usual.answer_timeout + 2 * self.interval;
-        ServerOptions { limits: self.submission_limits(), answer_timeout, ..usual }
+        let LimitArgs { body_bytes, answer_bytes, .. } = self.limits;
+        ServerOptions { limits: self.submission_limits(), answer_timeout, body_bytes, answer_bytes, ..usual }
     }
 }
 
