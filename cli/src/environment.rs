@@ -27,6 +27,14 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     Ok(bytes)
 }
 
+/// An environment variable, as text without white space around it. One that is empty is as good as none;
+/// one that is no text is none that anybody here takes.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?;
+    let value = value.to_string_lossy().trim().to_owned();
+    (!value.is_empty()).then_some(value)
+}
+
 /// How long something takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(Instant);

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use kiln_client::{AnySource, Client, FolderSource, HttpOptions, HttpSource, Source};
-use kiln_tiles::{Hash, TrustedLog, VerifierKey};
+use kiln_tiles::{Hash, ParseVerifierKeyError, TrustedLog, VerifierKey};
 use serde_json::Value;
 
+use crate::environment;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::guard::state_folder;
@@ -22,17 +23,17 @@ pub(crate) struct LogArgs {
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
     /// Keep verified tiles, and the newest checkpoint seen, in this folder: with it a log that goes
-    /// back or forks between two runs is noticed.
-    #[arg(long, value_name = "FOLDER", env = "KILN_CACHE")]
+    /// back or forks between two runs is noticed. Or set KILN_CACHE.
+    #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
 }
 
 /// The key that a log is trusted by.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct TrustArgs {
-    /// The log's verifier key, `name+hash+key`. A store folder of one's own supplies it.
-    #[arg(long, value_name = "VKEY", env = "KILN_VKEY")]
-    pub(crate) vkey: Option<VerifierKey>,
+    /// The log's verifier key, `name+hash+key`; or set KILN_VKEY. A store folder of one's own supplies it.
+    #[arg(long, value_name = "VKEY", value_parser = parse_vkey)]
+    vkey: Option<VerifierKey>,
     /// Take the key that the log names itself, and remember it for this LOG. Proves nothing: only
     /// for looking around.
     #[arg(long, conflicts_with = "vkey")]
@@ -50,15 +51,16 @@ impl LogArgs {
         let source = source(place)?;
         let vkey = self.vkey(&source, output).await?;
         let mut builder = Client::builder(source, TrustedLog::from(vkey));
-        if let Some(cache) = &self.cache {
+        let variable = || environment::variable("KILN_CACHE").map(PathBuf::from);
+        if let Some(cache) = self.cache.clone().or_else(variable) {
             builder = builder.disk_cache(cache);
         }
         Ok(builder.build())
     }
 
     async fn vkey(&self, source: &AnySource, output: &Output) -> Result<VerifierKey, Failure> {
-        if let Some(vkey) = &self.trust.vkey {
-            return Ok(vkey.clone());
+        if let Some(vkey) = given_vkey(self.trust.vkey.as_ref())? {
+            return Ok(vkey);
         }
         if let Some(vkey) = own_vkey(&self.log)? {
             return Ok(vkey);
@@ -75,6 +77,23 @@ impl LogArgs {
             "no key to verify this log by: give --vkey or set KILN_VKEY (who runs the log publishes it). \
              To look around only: --insecure-trust-on-first-use",
         ))
+    }
+}
+
+/// A verifier key as it is pasted, or read from a file: with white space around it.
+pub(crate) fn parse_vkey(text: &str) -> Result<VerifierKey, ParseVerifierKeyError> {
+    text.trim().parse()
+}
+
+/// The verifier key that a person gave: that of the option, else that of the environment.
+pub(crate) fn given_vkey(option: Option<&VerifierKey>) -> Result<Option<VerifierKey>, Failure> {
+    const VARIABLE: &str = "KILN_VKEY";
+    match (option, environment::variable(VARIABLE)) {
+        (Some(vkey), _) => Ok(Some(vkey.clone())),
+        (None, Some(text)) => {
+            parse_vkey(&text).map(Some).map_err(|error| Failure::usage(format!("{VARIABLE}: {error}")))
+        }
+        (None, None) => Ok(None),
     }
 }
 

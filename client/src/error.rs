@@ -6,6 +6,7 @@ use kiln_tiles::{
     EdgeError, Hash, HashTileError, OpenCheckpointError, ParseBundleError, SignedCheckpoint, TreeHead,
 };
 
+use crate::signers::OtherKeys;
 use crate::source::SourceError;
 
 /// Why a [`Client`](crate::Client) could not answer.
@@ -82,6 +83,9 @@ pub enum BadLog {
     /// `checkpoint` is none that the log signed.
     #[error("checkpoint: {0}")]
     Checkpoint(#[from] OpenCheckpointError),
+    /// `checkpoint` is signed, but by nobody who is known: this is another log, or the key is.
+    #[error("checkpoint: {0}")]
+    OtherKeys(#[from] OtherKeys),
     /// A resource that the checkpoint implies is not there.
     #[error("{path} is missing")]
     Missing {

@@ -11,6 +11,7 @@ use kiln_tiles::{
 };
 
 use crate::error::{BadLog, ClientError};
+use crate::signers::OtherKeys;
 use crate::source::{Source, SourceError};
 
 /// A tile or bundle as it was found: where `coord` is the full one, maybe in place of a partial one.
@@ -101,6 +102,11 @@ pub(crate) async fn checkpoint<S: Source>(
 ) -> Result<SignedCheckpoint, ClientError> {
     let read = source.fetch(CHECKPOINT, Note::MAX_SIZE).await;
     let read = read.map_err(|error| ClientError::reading(CHECKPOINT.to_owned(), error))?;
-    let note = read.ok_or(ClientError::NoCheckpoint)?;
-    Ok(log.open(&note).map_err(BadLog::Checkpoint)?)
+    let bytes = read.ok_or(ClientError::NoCheckpoint)?;
+    let note = Note::parse(&bytes).map_err(|error| BadLog::Checkpoint(error.into()))?;
+    let opened = log.open_note(note.clone());
+    Ok(opened.map_err(|error| match OtherKeys::explain(&error, &note, log) {
+        Some(keys) => BadLog::OtherKeys(keys),
+        None => BadLog::Checkpoint(error),
+    })?)
 }

@@ -125,6 +125,7 @@ mod memory;
 mod offload;
 mod pipeline;
 mod places;
+mod signers;
 mod source;
 mod stream;
 mod tree;
@@ -150,6 +151,7 @@ pub use http::{
 #[cfg(feature = "folder")]
 pub use leftovers::{Files, Leftovers};
 pub use memory::MemorySource;
+pub use signers::OtherKeys;
 pub use source::{Source, SourceError};
 pub use stream::{Bundles, Entries};
 pub use verify::{Claim, VerifyError, verify, verify_leaf};

@@ -4,6 +4,8 @@ use kiln_tiles::{
     Hash, ParseTlogProofError, SignedCheckpoint, TlogProof, TreeHead, TrustedLog, VerifyTlogProofError,
 };
 
+use crate::signers::OtherKeys;
+
 /// What a proof showed. It exists only verified.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claim {
@@ -18,6 +20,9 @@ pub enum VerifyError {
     /// The bytes are no tlog proof.
     #[error("not a tlog proof: {0}")]
     Parse(#[from] ParseTlogProofError),
+    /// Its checkpoint is signed, but by nobody who is known.
+    #[error("checkpoint: {0}")]
+    OtherKeys(#[from] OtherKeys),
     /// It is one, and a step of its verification failed: which, is in the error.
     #[error(transparent)]
     Proof(#[from] VerifyTlogProofError),
@@ -39,8 +44,22 @@ pub fn verify(proof: &[u8], entry: &[u8], log: &TrustedLog) -> Result<Claim, Ver
 /// As [`verify`].
 pub fn verify_leaf(proof: &[u8], leaf: Hash, log: &TrustedLog) -> Result<Claim, VerifyError> {
     let proof = TlogProof::parse(proof)?;
-    let checkpoint = proof.verify(leaf, log)?;
+    let checkpoint = check(&proof, leaf, log)?;
     Ok(Claim { index: proof.index(), checkpoint })
+}
+
+pub(crate) fn check(
+    proof: &TlogProof,
+    leaf: Hash,
+    log: &TrustedLog,
+) -> Result<SignedCheckpoint, VerifyError> {
+    proof.verify(leaf, log).map_err(|error| {
+        let keys = match &error {
+            VerifyTlogProofError::Checkpoint(error) => OtherKeys::explain(error, proof.checkpoint(), log),
+            _ => None,
+        };
+        keys.map_or(error.into(), VerifyError::OtherKeys)
+    })
 }
 
 impl Claim {

@@ -165,7 +165,7 @@ async fn logs_share_a_folder_and_nothing_else() {
     let other_key = key_of(common::ORIGIN, 9).verifier_key();
     let other = Client::builder(log.source.clone(), other_key.into()).disk_cache(cache.path()).build();
     let error = other.update().await.unwrap_err();
-    assert!(matches!(error, ClientError::BadLog(BadLog::Checkpoint(_))), "not the memory: {error}");
+    assert!(matches!(error, ClientError::BadLog(BadLog::OtherKeys(_))), "not the memory: {error}");
 }
 
 #[tokio::test]

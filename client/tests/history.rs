@@ -125,8 +125,15 @@ async fn a_checkpoint_of_anybody_else_is_none() {
     for (served, is_origin) in [(wrong_key, false), (other_origin, true), (other_log, false)] {
         log.source.insert("checkpoint", served.into_bytes());
         let error = bad(log.client().update().await.unwrap_err());
-        let BadLog::Checkpoint(error) = error else { panic!("{error}") };
-        assert_eq!(matches!(error, OpenCheckpointError::Origin { .. }), is_origin, "{error}");
+        if is_origin {
+            assert!(matches!(error, BadLog::Checkpoint(OpenCheckpointError::Origin { .. })), "{error}");
+        } else {
+            // Whoever has the wrong key must see which one, and whose the right one would be.
+            let BadLog::OtherKeys(keys) = error else { panic!("{error}") };
+            let known = key_of(common::ORIGIN, 7).verifier_key();
+            assert_eq!(keys.known, [(known.name().clone(), known.key_id())]);
+            assert!(keys.signed.len() == 1 && keys.signed != keys.known, "{keys}");
+        }
     }
 }
 

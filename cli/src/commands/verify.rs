@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use kiln_client::{Claim, VerifyError};
-use kiln_tiles::{Hash, MAX_ENTRY_SIZE, TlogProof, TrustedLog, VerifierKey, VerifyTlogProofError};
+use kiln_tiles::{
+    Hash, MAX_ENTRY_SIZE, OpenCheckpointError, TlogProof, TrustedLog, VerifierKey, VerifyTlogProofError,
+};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
 use crate::quantity::grouped;
+use crate::reading::{given_vkey, parse_vkey};
 
 /// Verify a proof offline: no network, no server, only the proof, the entry and the log's key.
 ///
@@ -30,9 +33,9 @@ pub(crate) struct Verify {
     /// The entry hash instead, as `kiln add` prints it.
     #[arg(long, value_name = "HEX", group = "what", value_parser = parse_hash)]
     hash: Option<Hash>,
-    /// The log's verifier key.
-    #[arg(long, value_name = "VKEY", env = "KILN_VKEY")]
-    vkey: VerifierKey,
+    /// The log's verifier key; or set KILN_VKEY.
+    #[arg(long, value_name = "VKEY", value_parser = parse_vkey)]
+    vkey: Option<VerifierKey>,
 }
 
 /// The text is no leaf hash.
@@ -49,8 +52,10 @@ const WITHOUT_NEWLINE: &str =
 
 impl Verify {
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
+        let vkey = given_vkey(self.vkey.as_ref())?
+            .ok_or_else(|| Failure::usage("no key to verify this proof by: give --vkey or set KILN_VKEY"))?;
+        let log = TrustedLog::from(vkey.clone());
         let proof = files::read(&self.proof, TlogProof::MAX_SIZE)?;
-        let log = TrustedLog::from(self.vkey.clone());
         let entry = self.entry.as_deref().map(read_entry).transpose()?;
         let leaf = match (self.hash, &entry) {
             (Some(hash), _) => hash,
@@ -58,7 +63,7 @@ impl Verify {
             (None, None) => return Err(Failure::usage("give --entry or --hash")),
         };
         let error = match kiln_client::verify_leaf(&proof, leaf, &log) {
-            Ok(claim) => return self.report(&proof, leaf, &claim, *output),
+            Ok(claim) => return report(&proof, leaf, &claim, &vkey, *output),
             Err(error) => self.refuse(&error),
         };
         let line = entry.as_deref().and_then(|entry| entry.strip_suffix(b"\n"));
@@ -66,35 +71,45 @@ impl Verify {
         Err(if holds { error.with_advice(WITHOUT_NEWLINE) } else { error })
     }
 
-    fn report(&self, proof: &[u8], leaf: Hash, claim: &Claim, output: Output) -> Result<(), Failure> {
-        let (index, head) = (claim.index(), claim.head());
-        if output.is_json() {
-            return output.line(json!({
-                "verified": true, "origin": claim.origin(), "index": index, "hash": leaf.to_hex(),
-                "size": head.size(), "root": head.root().to_hex(),
-            }));
-        }
-        let (size, root) = (grouped(head.size()), head.root().to_hex());
-        output.line("proof       ok: a c2sp.org/tlog-proof@v1")?;
-        output.line(format_args!("signature   ok: by {} ({})", self.vkey.name(), self.vkey.key_id()))?;
-        output.line(format_args!("checkpoint  ok: log {}, {size} entries, root {root}", claim.origin()))?;
-        output.line(format_args!("inclusion   ok: entry {} has index {index}", leaf.to_hex()))?;
-        if let Some(extra) = TlogProof::parse(proof).ok().as_ref().and_then(TlogProof::extra) {
-            output.line(format_args!("extra       {} bytes, which nothing vouches for", extra.len()))?;
-        }
-        output.line(format_args!("The log {} holds this entry, as number {index}.", claim.origin()))
-    }
-
     fn refuse(&self, error: &VerifyError) -> Failure {
         let proof = self.proof.display();
         match error {
             VerifyError::Parse(error) => Failure::bad(format!("{proof}: proof: {error}")),
+            VerifyError::OtherKeys(keys) => Failure::bad(format!("{proof}: signature: {keys}")),
+            VerifyError::Proof(VerifyTlogProofError::Checkpoint(OpenCheckpointError::Signature(error))) => {
+                Failure::bad(format!("{proof}: signature: {error}"))
+            }
             VerifyError::Proof(VerifyTlogProofError::Inclusion(error)) => Failure::bad(format!(
                 "{proof}: inclusion: {error}. The checkpoint is the log's, but does not have this entry at this index"
             )),
             error => Failure::bad(format!("{proof}: {error}")),
         }
     }
+}
+
+fn report(
+    proof: &[u8],
+    leaf: Hash,
+    claim: &Claim,
+    vkey: &VerifierKey,
+    output: Output,
+) -> Result<(), Failure> {
+    let (index, head) = (claim.index(), claim.head());
+    if output.is_json() {
+        return output.line(json!({
+            "verified": true, "origin": claim.origin(), "index": index, "hash": leaf.to_hex(),
+            "size": head.size(), "root": head.root().to_hex(),
+        }));
+    }
+    let (size, root) = (grouped(head.size()), head.root().to_hex());
+    output.line("proof       ok: a c2sp.org/tlog-proof@v1")?;
+    output.line(format_args!("signature   ok: by {} ({})", vkey.name(), vkey.key_id()))?;
+    output.line(format_args!("checkpoint  ok: log {}, {size} entries, root {root}", claim.origin()))?;
+    output.line(format_args!("inclusion   ok: entry {} has index {index}", leaf.to_hex()))?;
+    if let Some(extra) = TlogProof::parse(proof).ok().as_ref().and_then(TlogProof::extra) {
+        output.line(format_args!("extra       {} bytes, which nothing vouches for", extra.len()))?;
+    }
+    output.line(format_args!("The log {} holds this entry, as number {index}.", claim.origin()))
 }
 
 fn read_entry(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -23,7 +23,9 @@ fn nothing_is_sent_to_a_log_that_does_not_verify() {
     world.write("entry", "one");
     let add = ["add", &server.url, "entry"];
     world.kiln(&add).fails(2, &["--vkey", "KILN_VKEY"]);
-    world.kiln(&[&add[..], &["--vkey", &world.vkey("other")]].concat()).fails(1, &["known key"]);
+    world
+        .kiln(&[&add[..], &["--vkey", &world.vkey("other")]].concat())
+        .fails(1, &["not by the given key, adding.example/log ("]);
     assert_eq!(server.posts(), 0);
 }
 

@@ -30,11 +30,14 @@ fn verify_names_the_step_that_fails() {
     verify(&proof, "long", &vkey).fails(1, &["entry"]);
     verify(&proof.replace("index 3", "index 2"), "entry", &vkey).fails(1, &["inclusion"]);
     verify(&proof.replace("index 3", "index 9"), "entry", &vkey).fails(1, &["inclusion"]);
-    verify(&proof.replace("\n4\n", "\n5\n"), "entry", &vkey).fails(1, &["checkpoint", "signature"]);
+    verify(&proof.replace("\n4\n", "\n5\n"), "entry", &vkey).fails(1, &["signature: ", "is wrong"]);
     verify(&proof.replace("index 3", "index 03"), "entry", &vkey)
         .fails(1, &["proof: there is no index line"]);
     verify("", "entry", &vkey).fails(1, &["proof: line 1"]);
-    verify(&proof, "entry", &world.vkey("other")).fails(1, &["checkpoint", "known key"]);
+    verify(&proof, "entry", &world.vkey("other")).fails(
+        1,
+        &["signature: it is signed by codes.example/log (", "not by the given key, codes.example/other ("],
+    );
     verify(&proof, "entry", &vkey.replace("log+", "lag+")).fails(2, &["--vkey", "key ID"]);
     verify(&proof, "none", &vkey).fails(3, &["none"]);
     world.kiln(&["verify", "none", "--entry", "entry", "--vkey", &vkey]).fails(3, &["none"]);

@@ -153,7 +153,7 @@ fn who_only_looks_around_is_told_so_each_time() {
     let address = url.strip_prefix("http://").unwrap();
     assert_eq!(server.stop(), Some(0));
     let _other = world.serve(&["other", "--listen", address]);
-    world.kiln(&look).fails(1, &["signature by a known key"]);
+    world.kiln(&look).fails(1, &["not by the given key"]);
 }
 
 #[test]

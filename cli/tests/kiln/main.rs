@@ -6,6 +6,7 @@ mod doors;
 mod exit_codes;
 mod first_hour;
 mod fsck;
+mod keys;
 mod liar;
 mod restarts;
 mod serve;

@@ -5,7 +5,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use kiln_tiles::{EntryTooLong, Hash, MAX_ENTRY_SIZE, TlogProof, TrustedLog, push_entry};
 
 use super::transport::{Ask, HttpError, HttpOptions, HttpSetupError, Transport};
-use crate::verify::VerifyError;
+use crate::verify::{self, VerifyError};
 
 /// What an answer waits for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -265,6 +265,6 @@ fn parse_indices(answer: &[u8]) -> Option<Vec<u64>> {
 
 fn open(bytes: &[u8], leaf: Hash, log: &TrustedLog) -> Result<TlogProof, VerifyError> {
     let proof = TlogProof::parse(bytes)?;
-    proof.verify(leaf, log)?;
+    verify::check(&proof, leaf, log)?;
     Ok(proof)
 }

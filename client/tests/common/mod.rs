@@ -109,7 +109,7 @@ impl TestLog {
 pub(crate) fn blamed(error: &ClientError) -> &str {
     match error {
         ClientError::BadLog(BadLog::Damaged { path, .. } | BadLog::Missing { path }) => path,
-        ClientError::BadLog(BadLog::Checkpoint(_)) => "checkpoint",
+        ClientError::BadLog(BadLog::Checkpoint(_) | BadLog::OtherKeys(_)) => "checkpoint",
         other => panic!("no damage: {other:?}"),
     }
 }

@@ -12,7 +12,7 @@ use kiln_client::{AnySource, Client, ClientError, SubmitError, Submitter, batche
 use kiln_tiles::TrustedLog;
 use serde_json::json;
 
-use crate::environment::Stopwatch;
+use crate::environment::{self, Stopwatch};
 use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
@@ -118,12 +118,12 @@ impl Add {
     fn token(&self) -> Result<Option<String>, Failure> {
         const MAX_LENGTH: usize = 10_000;
         let Some(path) = &self.token_file else {
-            return Ok(std::env::var("KILN_TOKEN").ok().filter(|token| !token.is_empty()));
+            return Ok(environment::variable("KILN_TOKEN"));
         };
         let bytes = files::read(path, MAX_LENGTH)?;
         let token =
             String::from_utf8(bytes).map_err(|_| Failure::usage(kiln_client::TokenError::Characters))?;
-        Ok(Some(token.trim_end().to_owned()))
+        Ok(Some(token.trim().to_owned()))
     }
 
     /// A reader of the log, whose checkpoint was verified: where entries are taken, or else where that

@@ -1,0 +1,60 @@
+//! The key that a log is verified by: where it comes from, and what is said when it is another log's.
+
+use crate::world::World;
+
+fn two_logs() -> (World, [String; 2]) {
+    let world = World::new();
+    let server = world.serve(&["log", "--origin", "keys.example/log"]);
+    world.write("entry", "one");
+    world.kiln(&["add", "log", "entry", "--proofs", "."]).ok();
+    assert_eq!(server.stop(), Some(0));
+    world.kiln(&["init", "other", "--origin", "keys.example/other"]).ok();
+    let vkeys = ["log", "other"].map(|log| world.vkey(log));
+    (world, vkeys)
+}
+
+/// "The note has no signature by a known key": who had pasted the wrong key could not see that he had.
+#[test]
+fn a_wrong_key_is_named_beside_the_one_that_signed() {
+    let (world, [_, other]) = two_logs();
+    for command in [
+        &["info", "log"][..],
+        &["get", "log", "0"],
+        &["fsck", "log"],
+        &["tail", "log", "--no-follow"],
+        &["prove", "log", "--index", "0"],
+        &["add", "log", "entry"],
+        &["verify", "entry.tlog-proof", "--entry", "entry"],
+    ] {
+        let words = ["signed by keys.example/log (", "not by the given key, keys.example/other ("];
+        let ran = world.kiln(&[command, &["--vkey", &other]].concat()).fails(1, &words);
+        let key_id = other.split('+').nth(1).unwrap();
+        assert!(ran.stderr.contains(key_id), "{key_id}: {}", ran.stderr);
+    }
+}
+
+/// `export KILN_VKEY=` made every command fail, and name an option that nobody had given; so did a key
+/// with a newline, as a file has it.
+#[test]
+fn a_variable_may_be_empty_and_have_space_around_it() {
+    let (world, [vkey, _]) = two_logs();
+    let with =
+        |name: &str, value: &str, arguments: &[&str]| world.run(world.command(arguments).env(name, value));
+    let padded = format!(" {vkey}\r\n");
+    for empty in ["", " ", "\n"] {
+        with("KILN_VKEY", empty, &["info", "log"]).ok();
+        with("KILN_VKEY", empty, &["info", "log/public"]).fails(2, &["no key"]);
+        with("KILN_VKEY", empty, &["info", "log/public", "--vkey", &padded]).ok();
+        with("KILN_VKEY", empty, &["verify", "entry.tlog-proof", "--entry", "entry"]).fails(2, &["--vkey"]);
+        with("KILN_CACHE", empty, &["info", "log"]).ok();
+        with("KILN_TOKEN", empty, &["add", "log", "entry"]).fails(3, &["no connection"]);
+    }
+    with("KILN_VKEY", &padded, &["info", "log/public"]).ok();
+    with("KILN_VKEY", &padded, &["verify", "entry.tlog-proof", "--entry", "entry"]).ok();
+    for command in [&["info", "log"][..], &["verify", "entry.tlog-proof", "--entry", "entry"]] {
+        let said = with("KILN_VKEY", "nonsense", command).fails(2, &["KILN_VKEY: "]).stderr;
+        assert!(!said.contains("--vkey"), "{said}");
+    }
+    with("KILN_CACHE", "cache", &["info", "log"]).ok();
+    assert!(world.path("cache").is_dir());
+}
