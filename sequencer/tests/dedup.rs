@@ -24,6 +24,27 @@ async fn an_index_that_is_gone_is_built_anew_from_the_tiles() {
     }
 }
 
+/// An index of which any file was missing, or empty, stopped the log until a person deleted it.
+#[tokio::test]
+async fn a_log_goes_on_with_a_damaged_index() {
+    let (memory, guard) = (Memory::new(), MemoryRegister::default());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dedup");
+    add(&memory, &guard, &Dedup::on_disk(path.clone()), &entries("a", 300)).await;
+    for name in ["version", "lock", "0.jnl", "keyspaces/0/current", "keyspaces/1/current", "keyspaces/2/v0"] {
+        for gone in [true, false] {
+            let file = path.join(name);
+            if gone {
+                std::fs::remove_file(&file).unwrap();
+            } else {
+                std::fs::write(&file, b"").unwrap();
+            }
+            let indices = add(&memory, &guard, &Dedup::on_disk(path.clone()), &entries("a", 300)).await;
+            assert!(indices.into_iter().eq(0..300), "{name}, gone: {gone}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_index_that_is_behind_catches_up() {
     let (memory, guard, dedup) = (Memory::new(), MemoryRegister::default(), Dedup::in_memory());

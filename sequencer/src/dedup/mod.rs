@@ -4,13 +4,15 @@
 //! It is written after a commit, never before, together with the tree that it then covers. What
 //! it lacks is caught up before a log takes its first entry.
 
+#[cfg(test)]
+mod damage;
 mod disk;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use disk::Disk;
+use disk::{Disk, Fault};
 use kiln_tiles::{Hash, TreeHead};
 
 /// Which leaf hash has which index.
@@ -30,10 +32,14 @@ struct Memory {
     covered: TreeHead,
 }
 
-/// The index could not be read or written. The log can be loaded again.
+/// The index could not be read or written. The log can be loaded again; an index that was damaged is
+/// gone by then.
 #[derive(Debug, thiserror::Error)]
 #[error("the dedup index: {0}")]
-pub struct DedupError(#[from] fjall::Error);
+pub struct DedupError(#[from] Fault);
+
+/// How many bytes of leaves the index on disk keeps in memory before they become a table.
+const MEMTABLE: u64 = 64 << 20;
 
 impl Dedup {
     /// No index: equal entries are logged as often as they are sent.
@@ -50,17 +56,18 @@ impl Dedup {
     }
 
     /// The index in a folder of its own, opened when it is first used. One that is damaged, as after
-    /// a power cut, is thrown away: it is built anew from the log.
+    /// a power cut, is thrown away: it is built anew from the log. Where the damage is found late the
+    /// operation fails, and the next one finds an empty index.
     #[must_use]
     pub fn on_disk(folder: PathBuf) -> Self {
-        Self(Index::Disk(Disk::new(folder)))
+        Self(Index::Disk(Disk::new(folder, MEMTABLE)))
     }
 
     pub(crate) const fn is_on(&self) -> bool {
         !matches!(self.0, Index::Off)
     }
 
-    /// The tree whose leaves are all in the index.
+    /// The tree whose leaves are all in the index. May block on a disk.
     pub(crate) fn covered(&self) -> Result<TreeHead, DedupError> {
         match &self.0 {
             Index::Off => Ok(TreeHead::empty()),
@@ -99,7 +106,7 @@ impl Dedup {
         }
     }
 
-    /// Throws everything away.
+    /// Throws everything away. May block on a disk.
     pub(crate) fn clear(&self) -> Result<(), DedupError> {
         match &self.0 {
             Index::Off => Ok(()),
