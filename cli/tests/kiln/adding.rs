@@ -59,3 +59,30 @@ fn new_lines_keep_their_order_on_demand() {
     }
     assert!(world.kiln(&["add", "--help"]).ok().text().contains("--in-order"));
 }
+
+/// The proof of another entry, whose file had the same name, was silently replaced.
+#[test]
+fn no_proof_of_another_entry_is_overwritten() {
+    let world = World::new();
+    let _server = world.serve(&["log"]);
+    let size = || world.kiln(&["info", "log", "--json"]).ok().json()["size"].clone();
+    world.write("one/file", "one");
+    world.write("two/file", "two");
+    let add = |file: &str| world.kiln(&["add", "log", file, "--proofs", "proofs", "--json"]);
+    assert_eq!(add("one/file").ok().json()["proof"], "proofs/file.tlog-proof");
+    let first = world.read("proofs/file.tlog-proof");
+    add("two/file").fails(2, &["proofs/file.tlog-proof", "nothing was sent"]);
+    assert_eq!((world.read("proofs/file.tlog-proof"), size()), (first, 1.into()));
+    // A proof of the same entry may take its place, and does.
+    world.kiln_reading(&["add", "log", "--lines"], "another\n").ok();
+    add("one/file").ok();
+    let vkey = world.vkey("log");
+    let verify = ["verify", "proofs/file.tlog-proof", "--entry", "one/file", "--vkey", &vkey];
+    world.kiln(&verify).ok();
+    // What a file of that index is, shows only when the index is known.
+    world.write("proofs/2.tlog-proof", "not a proof");
+    world
+        .kiln_reading(&["add", "log", "--lines", "--proofs", "proofs"], "third\n")
+        .fails(3, &["2.tlog-proof"]);
+    assert_eq!(world.read("proofs/2.tlog-proof"), b"not a proof");
+}

@@ -47,7 +47,8 @@ pub(crate) struct Add {
     /// given in. Slower: a batch of up to 4096 entries takes a round of the log.
     #[arg(long)]
     in_order: bool,
-    /// Keep a verified proof of each entry here: <name or index>.tlog-proof.
+    /// Keep a verified proof of each entry here: <name or index>.tlog-proof. A file that is there and is
+    /// no proof of the same entry is not overwritten: nothing is sent then.
     #[arg(long, value_name = "FOLDER")]
     proofs: Option<PathBuf>,
     /// A file with the bearer token to submit with; or set KILN_TOKEN.
@@ -68,13 +69,14 @@ impl Add {
         let log = self.reader(output).await?; // verified, before anything is sent
         if let Some(folder) = &self.proofs {
             std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
+            proofs::check(folder, &items, log.log())?;
         }
         let since = Stopwatch::start();
         let (indices, failed) = self.submit(&submitter, &items).await;
         let took = since.elapsed();
         let added = verified::verify(&log, &items, &indices).await?;
         let proofs = match &self.proofs {
-            Some(folder) => Some(proofs::keep(&log, folder, &items, &indices).await?),
+            Some(folder) => Some(proofs::keep(&log, folder, &items, &indices, *output).await?),
             None => None,
         };
         print(&added, proofs.as_deref(), *output)?;
@@ -180,7 +182,7 @@ fn print(added: &[Added<'_>], proofs: Option<&[PathBuf]>, output: Output) -> Res
             if output.is_json() {
                 let mut value = json!({ "index": one.index, "hash": hash, "source": one.item.source() });
                 if let Some(proofs) = proofs {
-                    value["proof"] = json!(proofs[place]);
+                    value["proof"] = json!(proofs[place].display().to_string());
                 }
                 text += &format!("{value}\n");
             } else {
