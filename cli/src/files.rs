@@ -67,9 +67,17 @@ fn written(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<tempfile::
     }
     #[cfg(not(unix))]
     let _ = readers;
-    let mut file = builder.tempfile_in(folder_of(path))?;
-    file.write_all(bytes)?;
+    let mut file = builder.tempfile_in(folder_of(path)).map_err(|error| nameless(&error))?;
+    file.as_file_mut().write_all(bytes)?;
     Ok(file)
+}
+
+/// The error without the name of the temporary file, which nobody asked for.
+fn nameless(error: &io::Error) -> io::Error {
+    match error.kind() {
+        kind @ io::ErrorKind::NotFound => io::Error::new(kind, "there is no such folder to write it to"),
+        kind => kind.into(),
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -1,6 +1,6 @@
 //! Secret keys: in files that only their owner may read, or in `KILN_KEY`.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -85,7 +85,11 @@ pub(crate) fn generate(name: KeyName) -> Result<SigningKey, Failure> {
 /// Reads a key file, which only its owner may be able to read.
 pub(crate) fn read(path: &Path) -> Result<SecretKey, Failure> {
     let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
-    check_mode(path, &file)?;
+    let metadata = file.metadata().map_err(|error| Failure::file(path, &error))?;
+    if metadata.is_dir() {
+        return Err(Failure::undone(format!("{} is a folder, and no key file", path.display())));
+    }
+    check_mode(path, &metadata)?;
     let mut text = Zeroizing::new(String::new());
     let read = file.take(MAX_LENGTH + 1).read_to_string(&mut text);
     read.map_err(|error| Failure::file(path, &error))?;
@@ -93,9 +97,8 @@ pub(crate) fn read(path: &Path) -> Result<SecretKey, Failure> {
 }
 
 #[cfg(unix)]
-fn check_mode(path: &Path, file: &File) -> Result<(), Failure> {
+fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = file.metadata().map_err(|error| Failure::file(path, &error))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
@@ -108,7 +111,7 @@ fn check_mode(path: &Path, file: &File) -> Result<(), Failure> {
 }
 
 #[cfg(not(unix))]
-fn check_mode(_path: &Path, _file: &File) -> Result<(), Failure> {
+fn check_mode(_path: &Path, _metadata: &Metadata) -> Result<(), Failure> {
     Ok(())
 }
 

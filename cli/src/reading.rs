@@ -51,7 +51,8 @@ impl LogArgs {
         let source = source(place)?;
         let vkey = self.vkey(&source, output).await?;
         let mut builder = Client::builder(source, TrustedLog::from(vkey));
-        let variable = || environment::variable("KILN_CACHE").map(PathBuf::from);
+        let variable =
+            || std::env::var_os("KILN_CACHE").filter(|folder| !folder.is_empty()).map(PathBuf::from);
         if let Some(cache) = self.cache.clone().or_else(variable) {
             builder = builder.disk_cache(cache);
         }
@@ -101,6 +102,12 @@ pub(crate) fn is_url(log: &str) -> bool {
     log.contains("://")
 }
 
+/// Whether it looks like a URL without its beginning: `host:port`, and maybe a path.
+fn is_address(log: &str) -> bool {
+    let authority = log.split('/').next().unwrap_or_default();
+    authority.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 /// How all commands ask over HTTP.
 pub(crate) fn http_options() -> HttpOptions {
     HttpOptions::default().user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
@@ -114,7 +121,12 @@ pub(crate) fn source(log: &str) -> Result<AnySource, Failure> {
     let folder = Path::new(log);
     let holds = |name: &str| folder.join(name).exists();
     if !folder.is_dir() {
-        return Err(Failure::undone(format!("{log}: no such folder")));
+        let hint = if is_address(log) {
+            format!("; a log behind an address is http://{log}")
+        } else {
+            String::new()
+        };
+        return Err(Failure::undone(format!("{log}: no such folder{hint}")));
     }
     if !["checkpoint", "tile", "public/checkpoint", "public/tile"].into_iter().any(holds) {
         return Err(Failure::undone(format!("{log}: no log here, neither checkpoint nor tile/")));

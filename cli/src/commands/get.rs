@@ -31,11 +31,14 @@ impl Get {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let client = self.log.open(output).await?;
         let entry = client.get(self.index).await?;
+        let hash = Hash::leaf(&entry).to_hex();
         if let Some(path) = &self.output {
-            return files::replace(path, &entry);
+            files::replace(path, &entry)?;
+            let value = json!({ "index": self.index, "hash": hash, "file": path.display().to_string() });
+            return if output.is_json() { output.line(value) } else { Ok(()) };
         }
         if output.is_json() {
-            let (hash, encoded) = (Hash::leaf(&entry).to_hex(), Base64::encode_string(&entry));
+            let encoded = Base64::encode_string(&entry);
             return output.line(json!({ "index": self.index, "hash": hash, "entry": encoded }));
         }
         if output.is_terminal() && !is_harmless(&entry) {

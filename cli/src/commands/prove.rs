@@ -62,7 +62,7 @@ impl Prove {
         match &self.output {
             Some(path) => {
                 files::replace(path, proof.as_bytes())?;
-                let value = || json!({ "index": index, "proof": path });
+                let value = || json!({ "index": index, "proof": path.display().to_string() });
                 output.result(format_args!("{}: proof of entry {index}", path.display()), value)
             }
             None if output.is_json() => output.line(json!({ "index": index, "proof": proof })),

@@ -24,7 +24,7 @@ Examples:
 pub(crate) struct Tail {
     #[command(flatten)]
     log: LogArgs,
-    /// Begin with this entry [default: ten before the end].
+    /// Begin with this entry [default: ten before the end; with --no-follow and --count, so many].
     #[arg(long, value_name = "INDEX")]
     from: Option<u64>,
     /// End after so many entries.
@@ -45,7 +45,9 @@ impl Tail {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let client = self.log.open(output).await?;
         let size = client.update().await?.checkpoint.head().size();
-        let from = self.from.unwrap_or(size.saturating_sub(LAST));
+        // Without an end, the entries that come count, too.
+        let last = self.count.filter(|_| self.no_follow).unwrap_or(LAST);
+        let from = self.from.unwrap_or(size.saturating_sub(last));
         let mut left = self.count.unwrap_or(u64::MAX);
         let mut entries = self.entries(&client, from, size);
         while left > 0

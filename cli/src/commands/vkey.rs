@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::keys::KeyArgs;
 use crate::output::Output;
+use crate::reading;
 use crate::store::FolderStore;
 
 /// Print the vkey of a log of one's own: one line, nothing else. Needs no lock.
@@ -22,6 +23,9 @@ impl Vkey {
         let folder = self.store.folder();
         if !folder.is_dir() {
             return Err(Failure::undone(format!("{}: no such folder", folder.display())));
+        }
+        if self.key.given()?.is_none() && !self.store.key_path().exists() {
+            reading::source(&folder.to_string_lossy())?; // no log, or one whose key is elsewhere
         }
         let vkey = self.store.key(&self.key, None)?.verifier_key();
         let value = || serde_json::json!({ "origin": vkey.name().as_str(), "vkey": vkey.to_string() });

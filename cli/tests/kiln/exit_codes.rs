@@ -124,3 +124,27 @@ fn every_command_has_help_with_an_example() {
         assert!(help.contains("Example") && help.contains(&format!("kiln {command}")), "{help}");
     }
 }
+
+/// What a new user typed, and the answers that led him astray.
+#[test]
+fn a_mistake_is_answered_with_what_is_wrong() {
+    let (world, vkey) = world_with_a_proof();
+    // "No such folder", of an address.
+    world.kiln(&["info", "127.0.0.1:18080", "--vkey", &vkey]).fails(3, &["http://127.0.0.1:18080"]);
+    // "The log's key is not at ...", exit 2, of what is no log.
+    for folder in ["state", "none"] {
+        world.kiln(&["vkey", folder]).fails(3, &[folder, "no "]);
+    }
+    world.kiln(&["vkey", "state"]).fails(3, &["no log here"]);
+    // "If nobody has: chmod 600", of a folder.
+    world.kiln(&["key", "show", "log"]).fails(3, &["is a folder"]);
+    // The name of a temporary file, of a folder that is not there.
+    for command in [
+        &["get", "log", "0", "-o", "none/entry"][..],
+        &["prove", "log", "--index", "0", "-o", "none/proof"],
+        &["key", "new", "a.example/log", "-o", "none/key"],
+    ] {
+        let said = world.kiln(command).fails(3, &[command.last().unwrap(), "no such folder"]).stderr;
+        assert!(!said.contains(".tmp"), "{said}");
+    }
+}

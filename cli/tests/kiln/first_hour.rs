@@ -114,6 +114,10 @@ fn json_is_for_programs() {
     let verified =
         world.kiln(&["verify", "0.tlog-proof", "--hash", hash, "--vkey", &vkey, "--json"]).ok().json();
     assert_eq!((&verified["verified"], &verified["index"]), (&true.into(), &0.into()));
+    // What is written to a file was told to nobody.
+    let written = world.kiln(&["get", "log", "0", "-o", "entry", "--json"]).ok().json();
+    assert_eq!((&written["file"], &written["hash"]), (&"entry".into(), &added["hash"]));
+    assert!(world.kiln(&["get", "log", "0", "-o", "entry"]).ok().stdout.is_empty());
     let failed = world.kiln(&["get", "log", "7", "--json"]).fails(3, &["no entry 7", "1 entry"]);
     assert_eq!(failed.json()["exit"], 3);
 }
@@ -125,6 +129,9 @@ fn tail_shows_what_comes_and_nothing_that_a_terminal_would_obey() {
     world.kiln_reading(&["add", "log", "--lines"], "one\n\x1b[2Jtwo\nthree\n").ok();
     assert_eq!(world.kiln(&["tail", "log", "--no-follow"]).ok().text(), "0  one\n1  \\x1b[2Jtwo\n2  three\n");
     assert_eq!(world.kiln(&["tail", "log", "--from", "1", "--count", "1"]).ok().text(), "1  \\x1b[2Jtwo\n");
+    // The last two were asked for, and the first two of the last ten came.
+    let last = world.kiln(&["tail", "log", "--no-follow", "--count", "2"]).ok().text();
+    assert_eq!(last, "1  \\x1b[2Jtwo\n2  three\n");
     let raw = world.kiln(&["tail", "log", "--no-follow", "--from", "2", "-0"]).ok();
     assert_eq!(raw.stdout, b"three\0");
     // It waits for the fourth.

@@ -112,8 +112,9 @@ fn read(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
 fn replace(path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
+    // Its errors name the temporary file, which nobody asked for.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| io::Error::from(error.kind()))?;
+    file.as_file_mut().write_all(bytes)?;
     if durable == Durable::Yes {
         file.as_file().sync_all()?;
     }
