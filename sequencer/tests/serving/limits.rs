@@ -1,5 +1,6 @@
 //! What readers may use up: memory, and the turns at the disk.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use kiln_http::Bytes;
@@ -75,9 +76,14 @@ async fn who_reads_the_same_bundle_shares_one_copy_and_there_is_room_for_few() {
 #[tokio::test]
 async fn batches_that_never_end_leave_the_others_a_503() {
     let world = World::new(ServerOptions { body_bytes: 1 << 20, ..ServerOptions::default() }).await;
-    let stalled = world.send("POST", "/add-batch", &[], 2 << 20, &vec![0; 500_000]).await;
-    let batch = [&60_000_u16.to_be_bytes()[..], &[7; 60_000]].concat().repeat(12);
-    let refused = until(503, || world.post("/add-batch", &[], &batch)).await;
+    let batch = [&60_000_u16.to_be_bytes()[..], &[7; 60_000]].concat().repeat(8);
+    let stalled = RefCell::new(Vec::new());
+    let refused = until(503, || async {
+        let one_more = world.send("POST", "/add-batch", &[], 2 << 20, &[0; 470_000]).await;
+        stalled.borrow_mut().push(one_more);
+        world.post("/add-batch", &[], &batch).await
+    });
+    let refused = refused.await;
     assert!(refused.text().contains("too many requests are being read"), "{}", refused.text());
     assert!(!refused.header("retry-after").is_empty());
     drop(stalled);
