@@ -3,12 +3,17 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kiln_sequencer::{Dedup, Entry, Environment, Log, Options, Sequencer, Wait, create_log};
 use kiln_storage::{Memory, MemoryRegister};
 use kiln_tiles::SigningKey;
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// A round takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Still;
 
@@ -49,12 +54,15 @@ pub(crate) async fn add(
     let running = tokio::spawn(sequencer.run(writer, stopped));
     let batch =
         || entries.iter().map(|entry| Entry::new(Bytes::from(entry.clone())).expect("an entry")).collect();
-    let answer = loop {
-        match shared.pool.submit(batch(), Wait::Published).await {
-            Ok(answer) => break answer,
-            Err(_) => tokio::task::yield_now().await, // it opens in a moment
+    let answered = async {
+        loop {
+            match shared.pool.submit(batch(), Wait::Published).await {
+                Ok(answer) => break answer,
+                Err(_) => tokio::task::yield_now().await, // it opens in a moment
+            }
         }
     };
+    let answer = timeout(PATIENCE, answered).await.expect("the log goes on");
     stop.send_replace(true);
     running.await.expect("no panic").expect("all is published");
     answer.indices
