@@ -206,9 +206,8 @@ impl Server {
     }
 
     /// SIGTERM, and the exit code.
-    pub(crate) fn stop(mut self) -> Option<i32> {
-        self.signal(Signal::TERM);
-        end_of(&mut self.child).code()
+    pub(crate) fn stop(self) -> Option<i32> {
+        self.stop_and_tell().0
     }
 
     /// SIGTERM, the exit code, and what it said on standard error.

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 /// A round takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-struct Still;
+/// A machine whose clock stands still.
+pub(crate) struct Still;
 
 impl Environment for Still {
     fn unix_time(&self) -> u64 {

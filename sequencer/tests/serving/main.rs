@@ -3,5 +3,7 @@
 
 mod answers;
 mod before_recovery;
+#[path = "../common/mod.rs"]
+mod common;
 mod limits;
 mod world;

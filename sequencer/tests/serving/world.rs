@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use kiln_http::{Bytes, Limits};
 use kiln_sequencer::{
-    Dedup, Description, Environment, Log, LogServer, Options, Sequencer, ServerOptions, Status,
-    SubmissionLimits, create_log,
+    Dedup, Description, Log, LogServer, Options, Sequencer, ServerOptions, Status, SubmissionLimits,
+    create_log,
 };
 use kiln_storage::{
     CreateError, ImmutableObjects, Memory, MemoryRegister, MutableObjects, Object, ObjectPath, PutError,
@@ -20,6 +20,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+use crate::common::Still;
 
 /// No test waits longer than this for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -153,18 +155,6 @@ fn description() -> Description {
         submission_url: None,
         read_url: None,
         limits: SubmissionLimits::default(),
-    }
-}
-
-struct Still;
-
-impl Environment for Still {
-    fn unix_time(&self) -> u64 {
-        1_700_000_000
-    }
-
-    fn random_id(&self) -> [u8; 16] {
-        [9; 16]
     }
 }
 
