@@ -26,6 +26,12 @@ pub trait Store: ImmutableObjects + MutableObjects + Send + Sync + 'static {
 
     /// The commit register of this log.
     fn head(&self) -> &Self::Head;
+
+    /// Whether leave to swap the head is a lock that keeps every other process out. Where it is none,
+    /// writers need another way to agree who should try: a lease.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
 }
 
 /// Objects that are written once and never change: tiles and entry bundles.

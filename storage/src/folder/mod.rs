@@ -107,6 +107,10 @@ impl<D: Disk> Store for Folder<D> {
     fn head(&self) -> &FolderRegister<D> {
         &self.head
     }
+
+    fn is_exclusive(&self) -> bool {
+        true
+    }
 }
 
 impl<D: Disk> ImmutableObjects for Folder<D> {
