@@ -1,7 +1,7 @@
 //! Which index each entry of a batch gets, and who waits to hear of it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kiln_tiles::{Hash, SignedCheckpoint};
 use tokio::sync::oneshot;
@@ -12,10 +12,20 @@ use crate::pool::{Answer, Submission, Wait};
 /// Submitters whose entries have an index, and what they wait for. Those that are dropped learn
 /// that their outcome is unknown.
 #[derive(Debug, Default)]
-pub(crate) struct Answers(Vec<Waiting>);
+pub(crate) struct Answers(Mutex<State>);
 
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    /// As many entries are committed and guarded.
+    guarded: u64,
+    /// The newest checkpoint; `None` until there is one, and nobody waits until then.
+    published: Option<Arc<SignedCheckpoint>>,
+}
+
+/// A submitter whose entries have an index.
 #[derive(Debug)]
-struct Waiting {
+pub(crate) struct Waiting {
     indices: Vec<u64>,
     wait: Wait,
     answer: oneshot::Sender<Answer>,
@@ -26,10 +36,10 @@ struct Waiting {
 pub(crate) struct Assigned {
     /// The entries that are new, in the order of their indices.
     pub(crate) fresh: Vec<Entry>,
-    /// Who waits for the new entries, and those equal to them.
-    pub(crate) answers: Answers,
-    /// Who sent only what the log has already.
-    pub(crate) known: Answers,
+    /// The index of each of them; empty without dedup.
+    pub(crate) indices: HashMap<Hash, u64>,
+    /// Who waits for them, and for those that the log has already.
+    pub(crate) waiting: Vec<Waiting>,
 }
 
 /// Gives each entry of a batch its index: the one `found` for it, entry by entry, or the next from
@@ -37,15 +47,13 @@ pub(crate) struct Assigned {
 pub(crate) fn assign(batch: Vec<Submission>, found: &[Option<u64>], next: u64, dedup: bool) -> Assigned {
     let mut found = found.iter();
     let mut assigner = Assigner { next, dedup, fresh: Vec::new(), seen: HashMap::new() };
-    let (mut answers, mut known) = (Answers::default(), Answers::default());
+    let mut waiting = Vec::with_capacity(batch.len());
     for Submission { entries, wait, answer } in batch {
         let mut assign_one = |entry| found.next().copied().flatten().unwrap_or_else(|| assigner.index(entry));
-        let indices: Vec<u64> = entries.into_iter().map(&mut assign_one).collect();
-        let all_known = indices.iter().all(|&index| index < next);
-        let waiting = Waiting { indices, wait, answer };
-        if all_known { known.0.push(waiting) } else { answers.0.push(waiting) }
+        let indices = entries.into_iter().map(&mut assign_one).collect();
+        waiting.push(Waiting { indices, wait, answer });
     }
-    Assigned { fresh: assigner.fresh, answers, known }
+    Assigned { fresh: assigner.fresh, indices: assigner.seen, waiting }
 }
 
 struct Assigner {
@@ -67,19 +75,50 @@ impl Assigner {
 }
 
 impl Answers {
-    /// The entries are committed and guarded: answers those who wait for no more.
-    pub(crate) fn sequenced(&mut self, newest: &Arc<SignedCheckpoint>) {
-        let ready = |waiting: &mut Waiting| waiting.wait == Wait::Sequenced;
-        self.0.extract_if(.., ready).for_each(|waiting| waiting.answer(newest));
+    /// These wait for entries that are committed; whatever they wait for may have come already.
+    pub(crate) fn expect(&self, waiting: Vec<Waiting>) {
+        let mut state = self.state();
+        state.waiting.extend(waiting);
+        state.answer();
     }
 
-    /// A checkpoint that covers the entries can be seen: answers everybody.
-    pub(crate) fn published(self, checkpoint: &Arc<SignedCheckpoint>) {
-        self.0.into_iter().for_each(|waiting| waiting.answer(checkpoint));
+    /// As many entries are guarded: answers those who wait for no more.
+    pub(crate) fn guarded(&self, size: u64) {
+        let mut state = self.state();
+        state.guarded = size;
+        state.answer();
+    }
+
+    /// A checkpoint can be seen: answers everybody whose entries it covers.
+    pub(crate) fn published(&self, checkpoint: &Arc<SignedCheckpoint>) {
+        let mut state = self.state();
+        state.published = Some(checkpoint.clone());
+        state.answer();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn answer(&mut self) {
+        let Self { waiting, guarded, published: Some(published) } = self else { return };
+        let size = published.head().size();
+        let ready = |waiting: &mut Waiting| match waiting.wait {
+            Wait::Sequenced => waiting.needs() <= *guarded,
+            Wait::Published => waiting.needs() <= size,
+        };
+        waiting.extract_if(.., ready).for_each(|waiting| waiting.answer(published));
     }
 }
 
 impl Waiting {
+    /// The size of the smallest tree that has all of the entries.
+    fn needs(&self) -> u64 {
+        self.indices.iter().max().map_or(0, |last| last + 1)
+    }
+
     fn answer(self, checkpoint: &Arc<SignedCheckpoint>) {
         // Who went away in the meantime does not want to know.
         let _ = self.answer.send(Answer { indices: self.indices, checkpoint: checkpoint.clone() });
@@ -101,24 +140,57 @@ mod tests {
         submissions.iter().map(submission).collect()
     }
 
-    fn indices(answers: &Answers) -> Vec<Vec<u64>> {
-        answers.0.iter().map(|waiting| waiting.indices.clone()).collect()
+    fn indices(assigned: &Assigned) -> Vec<Vec<u64>> {
+        assigned.waiting.iter().map(|waiting| waiting.indices.clone()).collect()
     }
 
     #[test]
     fn equal_entries_share_an_index_and_new_ones_follow_one_another() {
         let found = [None, None, Some(3), None, Some(3)];
         let assigned = assign(batch(&[&["a", "b"], &["old", "a"], &["old"]]), &found, 10, true);
-        assert_eq!(indices(&assigned.answers), [vec![10, 11], vec![3, 10]]);
-        assert_eq!(indices(&assigned.known), [vec![3]]);
+        assert_eq!(indices(&assigned), [vec![10, 11], vec![3, 10], vec![3]]);
         let fresh: Vec<_> = assigned.fresh.iter().map(Entry::bytes).collect();
         assert_eq!(fresh, ["a", "b"]);
+        assert_eq!(assigned.indices, HashMap::from([(Hash::leaf(b"a"), 10), (Hash::leaf(b"b"), 11)]));
     }
 
     #[test]
     fn without_dedup_every_entry_has_an_index_of_its_own() {
         let assigned = assign(batch(&[&["a"], &["a", "a"]]), &[None; 3], 0, false);
-        assert_eq!(indices(&assigned.answers), [vec![0], vec![1, 2]]);
+        assert_eq!(indices(&assigned), [vec![0], vec![1, 2]]);
         assert_eq!(assigned.fresh.len(), 3);
+    }
+
+    fn published(size: u64) -> Arc<SignedCheckpoint> {
+        let key = kiln_tiles::SigningKey::from_seed("example.com/log".parse().unwrap(), [1; 32]);
+        let head = kiln_tiles::TreeHead::new(size, Hash::leaf(b"root")).unwrap();
+        let text = kiln_tiles::Checkpoint::new("example.com/log", head).unwrap().to_string();
+        let log = kiln_tiles::TrustedLog::from(key.verifier_key());
+        Arc::new(log.open_note(key.sign(text).unwrap()).unwrap())
+    }
+
+    /// A duplicate of an entry whose round is committed and not published was answered at once.
+    #[test]
+    fn a_hit_waits_like_a_first_submission() {
+        let answers = Answers::default();
+        answers.published(&published(5));
+        let submit = |index, wait| {
+            let (answer, answered) = oneshot::channel();
+            answers.expect(vec![Waiting { indices: vec![2, index], wait, answer }]);
+            answered
+        };
+        let mut waiting: Vec<_> =
+            [(4, Wait::Published), (5, Wait::Sequenced), (5, Wait::Published), (6, Wait::Sequenced)]
+                .into_iter()
+                .map(|(index, wait)| submit(index, wait))
+                .collect();
+        let mut answered = || waiting.iter_mut().map(|w| w.try_recv().is_ok()).collect::<Vec<_>>();
+        assert_eq!(answered(), [true, false, false, false]);
+        answers.guarded(6);
+        assert_eq!(answered(), [false, true, false, false]);
+        answers.published(&published(6));
+        assert_eq!(answered(), [false, false, true, false]);
+        answers.guarded(7);
+        assert_eq!(answered(), [false, false, false, true]);
     }
 }

@@ -10,9 +10,9 @@
 //! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
 //! | know how it is | [`Shared::state`], [`Metrics`] |
 //!
-//! The order of writes is the design: it stands in one function, `Writer::round`, with the table of
-//! what a crash after each line leaves. Whatever fails, nothing is repaired in place: a [`Writer`]
-//! whose round failed is gone, and the next load decides what became of the round.
+//! The order of writes is the design: it stands in one module, `round`, with the table of what a
+//! crash after each line leaves. Whatever fails, nothing is repaired in place: a [`Writer`] whose
+//! round failed is gone, and the next load decides what became of the round.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -59,6 +59,7 @@
 
 mod alarm;
 mod answers;
+mod commit;
 mod dedup;
 mod description;
 mod entry;

@@ -38,9 +38,13 @@ impl<S: Store> Lineage<'_, S> {
         Tiles::new(self.store, self.head)
     }
 
+    /// The leaf hashes that came after the base.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = Hash> {
+        self.rounds.iter().flat_map(|round| round.iter()).map(Entry::leaf)
+    }
+
     fn root_after(&self, more: u64) -> Hash {
-        let leaves = self.rounds.iter().flat_map(|round| round.iter()).map(Entry::leaf);
-        self.base.root_after(leaves.zip(0..more).map(|(leaf, _)| leaf))
+        self.base.root_after(self.leaves().zip(0..more).map(|(leaf, _)| leaf))
     }
 
     /// Whether this tree extends `earlier`.

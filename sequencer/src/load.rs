@@ -1,12 +1,15 @@
 //! Loading a log: who knows what of it, what the head says, and the rounds that were not finished.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use kiln_storage::{Loaded, Register, StorageError, StorageErrorKind, Store, SwapError};
 use kiln_tiles::{Hash, Node, SignedCheckpoint, Subtree, TILE_WIDTH, TreeHead};
+use tokio::time::Instant;
 
 use crate::alarm::{Alarm, Voice};
 use crate::answers::Answers;
+use crate::commit::Head;
 use crate::dedup::{Dedup, DedupError};
 use crate::entry::Entry;
 use crate::failed_round::RoundError;
@@ -16,7 +19,7 @@ use crate::log::Log;
 use crate::publish::read_checkpoint;
 use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
-use crate::round::{Committed, Writer};
+use crate::round::{CommittedRound, Committer, Settler, Writer};
 use crate::tree::Tree;
 
 /// Why a log cannot be loaded.
@@ -178,18 +181,22 @@ impl<S: Store, G: Register> Writer<S, G> {
             [(Voice::Guard, guarded), (Voice::Checkpoint, published.as_ref().map(SignedCheckpoint::head))];
         check_sizes(&log, &record, &floors)?;
         let base = read::load_tree(Tiles::new(&log.store, record.head), record.base).await?;
-        let (tree, objects) = grow(&base, &record)?;
-        let rounds: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
-        let lineage = Lineage { store: &log.store, base: &base, rounds: &rounds, head: record.head };
+        let rounds = grow(&base, &record)?;
+        let entries: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
+        let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: record.head };
         check_floors(&lineage, &floors).await?;
         if guarded.is_none() {
             vouch(&log, id, accept, record.head).await?;
         }
         catch_up(&log, &lineage, &progress).await?;
 
-        let newest = Arc::new(published.unwrap_or_else(|| log.sign(record.head)));
-        let committed = Committed { held, bytes, record, base, tree, objects, answers: Answers::default() };
-        Ok(committed.settle(&log, id, &newest).await?)
+        let answers = Arc::new(Answers::default());
+        let settler = Settler { log: log.clone(), id, tree: base, answers: answers.clone() };
+        let (settler, published) = settler.settle(&rounds).await?;
+        let (number, time, tree) = (record.number, record.time(), settler.tree.clone());
+        let (head, settled, unsettled) = (Head { held, bytes }, record.head, VecDeque::new());
+        let committer = Committer { log, id, head, number, time, tree, settled, unsettled, answers };
+        Ok(Self { committer, settler, published })
     }
 }
 
@@ -231,11 +238,16 @@ fn check_sizes<S: Store, G: Register>(
 }
 
 /// Applies the rounds of the head to its base, in memory, each with its own size.
-fn grow(base: &Tree, record: &HeadRecord) -> Result<(Tree, Vec<Vec<kiln_storage::Object>>), LoadError> {
+fn grow(base: &Tree, record: &HeadRecord) -> Result<Vec<Arc<CommittedRound>>, LoadError> {
     let mut tree = base.clone();
-    let objects = record.rounds.iter().map(|round| tree.append(&round.entries)).collect();
+    let grown = record.rounds.iter().map(|round| {
+        let objects = tree.append(&round.entries);
+        let (round, tree) = (round.clone(), tree.clone());
+        Arc::new(CommittedRound { round, tree, objects, indices: HashMap::new(), started: Instant::now() })
+    });
+    let rounds = grown.collect();
     let (found, expected) = (tree.head(), record.head);
-    if found == expected { Ok((tree, objects)) } else { Err(LoadError::Rounds { expected, found }) }
+    if found == expected { Ok(rounds) } else { Err(LoadError::Rounds { expected, found }) }
 }
 
 /// The tree must extend every tree that somebody knows.

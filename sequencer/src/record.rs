@@ -15,6 +15,8 @@
 //!     -  its entries, framed as in an entry bundle; at least one
 //! ```
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use kiln_tiles::{Hash, TreeHead, split_entries};
 
@@ -39,7 +41,7 @@ pub struct HeadRecord {
     /// The tree after the rounds below.
     pub head: TreeHead,
     /// The rounds that may not be applied yet, oldest first.
-    pub rounds: Vec<Round>,
+    pub rounds: Vec<Arc<Round>>,
 }
 
 /// One round: its time and its entries.
@@ -119,7 +121,7 @@ impl HeadRecord {
         if count > MAX_ROUNDS {
             return Err(ParseHeadError::Rounds);
         }
-        let rounds = (0..count).map(|_| rest.round(bytes)).collect::<Result<_, _>>()?;
+        let rounds = (0..count).map(|_| rest.round(bytes).map(Arc::new)).collect::<Result<_, _>>()?;
         let record = Self { log, writer, number, base, head, rounds };
         if !rest.bytes.is_empty() {
             return Err(ParseHeadError::Length);
@@ -211,7 +213,7 @@ mod tests {
             number: 3,
             base: TreeHead::new(5, Hash::leaf(b"base")).unwrap(),
             head: TreeHead::new(8, Hash::leaf(b"head")).unwrap(),
-            rounds: vec![round(10, &["a", "bb"]), round(10, &["ccc"])],
+            rounds: vec![Arc::new(round(10, &["a", "bb"])), Arc::new(round(10, &["ccc"]))],
         }
     }
 
@@ -245,8 +247,8 @@ mod tests {
         };
         refused(|r| r.head = grown(r.head, 1), ParseHeadError::Inconsistent);
         refused(|r| r.base = grown(r.base, MAX_TREE_SIZE - 5), ParseHeadError::Inconsistent);
-        refused(|r| r.rounds[1].time = 9, ParseHeadError::Inconsistent);
-        refused(|r| r.rounds[1].entries.clear(), ParseHeadError::Entries);
+        refused(|r| Arc::make_mut(&mut r.rounds[1]).time = 9, ParseHeadError::Inconsistent);
+        refused(|r| Arc::make_mut(&mut r.rounds[1]).entries.clear(), ParseHeadError::Entries);
         refused(
             |r| r.rounds.extend(r.rounds.clone().into_iter().chain(r.rounds.clone())),
             ParseHeadError::Rounds,

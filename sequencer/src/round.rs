@@ -1,16 +1,30 @@
 //! The round: one compare-and-swap is the whole commit.
 //!
-//! Each state below exists only after its write, so no other order compiles. Recovery enters at
-//! [`Committed`], on the same code.
+//! A round is two functions, [`Committer::commit`] and [`Settler::settle`], so that the next may be
+//! committed while the last is settled. Each takes what it changes by value: what failed or was
+//! cancelled leaves nothing behind that could commit or sign, and only a new load can go on. The
+//! process may end after any line:
+//!
+//! | last line done | the batch is...             | and a load will...                 |
+//! |----------------|-----------------------------|------------------------------------|
+//! | plan           | not in the log              | know nothing of it                 |
+//! | commit         | in the log, tiles missing   | apply what the head holds, publish |
+//! | guard, apply, sign | readable, not visible   | the same; writes repeat            |
+//! | publish        | in the log for all          | the same, to no effect             |
+//!
+//! Recovery enters at [`Settler::settle`], on the same code.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use kiln_storage::{CreateError, Loaded, Object, Register, Store};
+use kiln_storage::{CreateError, Object, Register, Store};
 use kiln_tiles::{Hash, SignedCheckpoint, TreeHead};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::alarm::Alarm;
 use crate::answers::{Answers, assign};
+use crate::commit::Head;
 use crate::dedup::DedupError;
 use crate::entry::Entry;
 use crate::failed_round::{RoundError, back_off};
@@ -18,178 +32,191 @@ use crate::lineage::Lineage;
 use crate::log::Log;
 use crate::pool::Submission;
 use crate::publish::publish;
-use crate::record::{HeadRecord, Round};
+use crate::record::{HeadRecord, MAX_ROUNDS, Round};
 use crate::tree::Tree;
 
-type Held<S> = <<S as Store>::Head as Register>::Held;
-
-/// The one who may add to a log. It is consumed by each round: one that failed or was cancelled
-/// leaves nothing behind that could sign, and only a new load can go on.
+/// The one who may add to a log, loaded and at rest: all that is committed is published.
 pub struct Writer<S: Store, G: Register> {
-    log: Arc<Log<S, G>>,
-    id: [u8; 16],
-    held: Held<S>,
-    record: HeadRecord,
-    committed: Bytes, // the record, as the head holds it
-    tree: Tree,
-    published: Arc<SignedCheckpoint>,
+    pub(crate) committer: Committer<S, G>,
+    pub(crate) settler: Settler<S, G>,
+    pub(crate) published: Arc<SignedCheckpoint>,
 }
 
 impl<S: Store, G: Register> Writer<S, G> {
     /// The tree that is committed and published.
     pub fn head(&self) -> TreeHead {
-        self.tree.head()
+        self.settler.head()
     }
 
     /// The checkpoint that was published last.
     pub const fn published(&self) -> &Arc<SignedCheckpoint> {
         &self.published
     }
+}
 
-    /// Adds `batch` to the log. This process may end after any line:
-    ///
-    /// | last line done | the batch is...             | and a load will...                |
-    /// |----------------|-----------------------------|-----------------------------------|
-    /// | plan           | not in the log              | know nothing of it                |
-    /// | commit         | in the log, tiles missing   | apply what head holds, publish it |
-    /// | settle: guard, apply, sign | readable, not visible | the same; writes repeat      |
-    /// | settle: publish | in the log for all         | the same, to no effect            |
-    pub(crate) async fn round(self, batch: Vec<Submission>) -> Result<Self, RoundError> {
-        let found = look_up(&self.log, &batch).await?;
+/// A round that is in the log for good, and of which some tile may be missing.
+#[derive(Debug)]
+pub(crate) struct CommittedRound {
+    pub(crate) round: Arc<Round>,
+    /// The tree with it.
+    pub(crate) tree: Tree,
+    /// What the tree implies with it and did not before.
+    pub(crate) objects: Vec<Object>,
+    /// The index of each of its entries, until the dedup index knows; empty without dedup.
+    pub(crate) indices: HashMap<Hash, u64>,
+    pub(crate) started: Instant,
+}
+
+impl CommittedRound {
+    pub(crate) fn head(&self) -> TreeHead {
+        self.tree.head()
+    }
+}
+
+/// Commits rounds. Those that are not settled yet are carried in the head.
+pub(crate) struct Committer<S: Store, G: Register> {
+    pub(crate) log: Arc<Log<S, G>>,
+    pub(crate) id: [u8; 16],
+    pub(crate) head: Head<S::Head>,
+    /// The number of the round in the head, and its time.
+    pub(crate) number: u64,
+    pub(crate) time: u64,
+    /// The tree with every round that was committed.
+    pub(crate) tree: Tree,
+    /// The tree before the rounds that are not settled, and these, oldest first.
+    pub(crate) settled: TreeHead,
+    pub(crate) unsettled: VecDeque<Arc<CommittedRound>>,
+    pub(crate) answers: Arc<Answers>,
+}
+
+impl<S: Store, G: Register> Committer<S, G> {
+    /// Adds `batch` to the log; see the table above. Returns the round, unless all of the batch is
+    /// in the log already.
+    pub(crate) async fn commit(
+        mut self,
+        batch: Vec<Submission>,
+    ) -> Result<(Self, Option<Arc<CommittedRound>>), RoundError> {
+        let started = Instant::now();
+        let found = look_up(&self.log, &self.unsettled, &batch).await?;
         let assigned = assign(batch, &found, self.tree.size(), self.log.dedup.is_on());
-        assigned.known.published(&self.published);
         if assigned.fresh.is_empty() {
-            return Ok(self); // an empty round writes nothing
+            self.answers.expect(assigned.waiting);
+            return Ok((self, None)); // an empty round writes nothing
         }
-        let planned = self.plan(assigned.fresh);
-        let committed =
-            planned.commit(self.log.store.head(), self.held, &self.committed, assigned.answers).await?;
-        committed.settle(&self.log, self.id, &self.published).await
+        let (round, record) = self.plan(assigned.fresh, assigned.indices, started);
+        self.head = self.head.commit(self.log.store.head(), &record).await?;
+        (self.number, self.time, self.tree) = (record.number, round.round.time, round.tree.clone());
+        let round = Arc::new(round);
+        self.unsettled.push_back(round.clone());
+        self.answers.expect(assigned.waiting);
+        Ok((self, Some(round)))
     }
 
-    /// Pure: the tree after these entries, the objects it implies, and the record that commits it.
-    fn plan(&self, entries: Vec<Entry>) -> Planned {
+    /// Pure: the round that these entries make, and the record that commits it.
+    fn plan(
+        &self,
+        entries: Vec<Entry>,
+        indices: HashMap<Hash, u64>,
+        started: Instant,
+    ) -> (CommittedRound, HeadRecord) {
         let mut tree = self.tree.clone();
         let objects = tree.append(&entries);
-        let time = self.log.environment.0.unix_time().max(self.record.time());
+        let time = self.log.environment.0.unix_time().max(self.time);
+        let round = Arc::new(Round { time, entries });
         let record = HeadRecord {
             log: self.log.fingerprint(),
             writer: self.id,
-            number: self.record.number + 1,
-            base: self.tree.head(),
+            number: self.number + 1,
+            base: self.settled,
             head: tree.head(),
-            // Earlier rounds leave: this writer has applied and synced them.
-            rounds: vec![Round { time, entries }],
+            // Rounds leave that this writer has settled: they are applied, and synced.
+            rounds: self.unsettled.iter().map(|round| round.round.clone()).chain([round.clone()]).collect(),
         };
-        Planned { base: self.tree.clone(), tree, record, objects: vec![objects] }
+        (CommittedRound { round, tree, objects, indices, started }, record)
+    }
+
+    /// Waits until the head has room for one more round.
+    pub(crate) async fn with_room(mut self, settled: &mut watch::Receiver<TreeHead>) -> Self {
+        loop {
+            self.forget_settled(*settled.borrow_and_update());
+            // Whoever settles is gone: so is the log, in a moment.
+            if self.unsettled.len() < MAX_ROUNDS || settled.changed().await.is_err() {
+                return self;
+            }
+        }
+    }
+
+    fn forget_settled(&mut self, settled: TreeHead) {
+        while self.unsettled.front().is_some_and(|round| round.head().size() <= settled.size()) {
+            self.unsettled.pop_front();
+        }
+        self.settled = settled;
     }
 }
 
-/// Looks the batch up in the dedup index.
+/// The index of each entry that the log has: first as the dedup index knows, then as the rounds do
+/// that it may not know yet.
 async fn look_up<S: Store, G: Register>(
     log: &Log<S, G>,
+    unsettled: &VecDeque<Arc<CommittedRound>>,
     batch: &[Submission],
 ) -> Result<Vec<Option<u64>>, DedupError> {
-    let leaves: Vec<Hash> = batch.iter().flat_map(|s| s.entries.iter().map(Entry::leaf)).collect();
-    log.index(move |dedup| dedup.look_up(&leaves)).await
+    let leaves: Arc<[Hash]> = batch.iter().flat_map(|s| s.entries.iter().map(Entry::leaf)).collect();
+    let asked = leaves.clone();
+    let found = log.index(move |dedup| dedup.look_up(&asked)).await?;
+    let in_a_round = |leaf| unsettled.iter().find_map(|round| round.indices.get(leaf).copied());
+    Ok(leaves.iter().zip(found).map(|(leaf, index)| index.or_else(|| in_a_round(leaf))).collect())
 }
 
-/// A round that is not in the log.
-#[derive(Debug)]
-struct Planned {
-    base: Tree,
-    tree: Tree,
-    record: HeadRecord,
-    objects: Vec<Vec<Object>>,
-}
-
-/// How often a commit whose outcome is unknown is decided and sent again, before a new load has to
-/// decide it.
-const COMMIT_TRIES: u32 = 4;
-
-impl Planned {
-    /// Replaces the head if it is still `before`. The record is built once and sent again unchanged:
-    /// "mine" means byte-equal to what was sent. After anything but a clear yes, a conflict
-    /// included, only a read decides; until then nothing else happens.
-    async fn commit<H: Register>(
-        self,
-        head: &H,
-        mut held: H::Held,
-        before: &Bytes,
-        answers: Answers,
-    ) -> Result<Committed<H>, RoundError> {
-        let bytes = self.record.to_bytes();
-        let mut last_error = RoundError::Fenced;
-        for attempt in 0..COMMIT_TRIES {
-            match head.swap(held, bytes.clone()).await {
-                Ok(held) => return Ok(self.committed(held, bytes, answers)),
-                Err(kiln_storage::SwapError::Storage(error)) => last_error = error.into(),
-                Err(_) => {}
-            }
-            back_off(attempt).await;
-            let Loaded { held: again, value } = head.load().await?;
-            held = match value {
-                Some(value) if value == bytes => return Ok(self.committed(again, bytes, answers)),
-                Some(value) if value == *before => again,
-                _ => return Err(RoundError::Fenced),
-            };
-        }
-        Err(last_error)
-    }
-
-    fn committed<H: Register>(self, held: H::Held, bytes: Bytes, answers: Answers) -> Committed<H> {
-        let Self { base, tree, record, objects } = self;
-        Committed { held, bytes, record, base, tree, objects, answers }
-    }
-}
-
-/// Rounds that are in the log for good, and of which some tile may be missing.
-pub(crate) struct Committed<H: Register> {
-    pub(crate) held: H::Held,
-    pub(crate) bytes: Bytes,
-    pub(crate) record: HeadRecord,
-    pub(crate) base: Tree,
+/// Settles rounds that were committed: guards, applies, signs and publishes them.
+pub(crate) struct Settler<S, G> {
+    pub(crate) log: Arc<Log<S, G>>,
+    pub(crate) id: [u8; 16],
+    /// The tree that is settled, every tile of which is in the store.
     pub(crate) tree: Tree,
-    pub(crate) objects: Vec<Vec<Object>>, // by round, each for that round's own size
-    pub(crate) answers: Answers,
+    pub(crate) answers: Arc<Answers>,
 }
 
-impl<H: Register> Committed<H> {
-    /// Raises the guard and applies the rounds, side by side; then signs and publishes, once, for
-    /// the size of the head.
-    pub(crate) async fn settle<S: Store<Head = H>, G: Register>(
+impl<S: Store, G: Register> Settler<S, G> {
+    pub(crate) fn head(&self) -> TreeHead {
+        self.tree.head()
+    }
+
+    /// Raises the guard and applies the rounds that come next, side by side; then signs and
+    /// publishes, once, for the newest of them. Returns the checkpoint that is published then. See the
+    /// table above.
+    pub(crate) async fn settle(
         self,
-        log: &Arc<Log<S, G>>,
-        id: [u8; 16],
-        newest: &Arc<SignedCheckpoint>,
-    ) -> Result<Writer<S, G>, RoundError> {
-        let Self { held, bytes, record, base, tree, objects, mut answers } = self;
-        let rounds: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
-        let lineage = Lineage { store: &log.store, base: &base, rounds: &rounds, head: record.head };
+        rounds: &[Arc<CommittedRound>],
+    ) -> Result<(Self, Arc<SignedCheckpoint>), RoundError> {
+        let Self { log, id, tree: base, answers } = self;
+        let tree = rounds.last().map_or(&base, |newest| &newest.tree).clone();
+        let entries: Vec<&[Entry]> = rounds.iter().map(|round| &round.round.entries[..]).collect();
+        let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: tree.head() };
         let guard = async {
             log.guard.raise(log.fingerprint(), id, &lineage).await?;
-            answers.sequenced(newest);
+            answers.guarded(tree.size());
             Ok::<(), RoundError>(())
         };
         let (guarded, applied, indexed) =
-            tokio::join!(guard, apply(&log.store, objects), remember(log, &base, &rounds, record.head));
+            tokio::join!(guard, apply(&log.store, rounds), remember(&log, &lineage));
         guarded?;
         applied?;
         indexed?;
-        let published = publish(log, &lineage, log.sign(record.head)).await?;
+        let published = publish(&log, &lineage, log.sign(tree.head())).await?;
         answers.published(&published);
-        Ok(Writer { log: log.clone(), id, held, record, committed: bytes, tree, published })
+        Ok((Self { log, id, tree, answers }, published))
     }
 }
 
 const APPLY_TRIES: u32 = 4;
 
-/// Writes what the rounds imply, oldest first. It is durable afterwards, so that a checkpoint may
-/// be written and the rounds may leave the head.
-async fn apply(store: &impl Store, rounds: Vec<Vec<Object>>) -> Result<(), RoundError> {
-    for objects in rounds {
+/// Writes what the rounds imply, oldest first, each for its own size. It is durable afterwards, so
+/// that a checkpoint may be written and the rounds may leave the head.
+async fn apply(store: &impl Store, rounds: &[Arc<CommittedRound>]) -> Result<(), RoundError> {
+    for round in rounds {
         let mut attempt = 0;
-        while let Err(error) = store.create(objects.clone()).await {
+        while let Err(error) = store.create(round.objects.clone()).await {
             match error {
                 CreateError::Differs(path) => return Err(Alarm::Differs(path).into()),
                 CreateError::Storage(error) if attempt == APPLY_TRIES => return Err(error.into()),
@@ -204,12 +231,10 @@ async fn apply(store: &impl Store, rounds: Vec<Vec<Object>>) -> Result<(), Round
 /// Adds to the dedup index what it lacks of these rounds.
 async fn remember<S: Store, G: Register>(
     log: &Log<S, G>,
-    base: &Tree,
-    rounds: &[&[Entry]],
-    head: TreeHead,
+    lineage: &Lineage<'_, S>,
 ) -> Result<(), DedupError> {
-    let base = base.size();
-    let leaves: Vec<Hash> = rounds.iter().flat_map(|round| round.iter()).map(Entry::leaf).collect();
+    let (base, head) = (lineage.base.size(), lineage.head);
+    let leaves: Vec<Hash> = lineage.leaves().collect();
     log.index(move |dedup| {
         let known = dedup.covered()?.size().saturating_sub(base);
         let known = usize::try_from(known).unwrap_or(usize::MAX).min(leaves.len());

@@ -2,11 +2,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kiln_storage::{Register, Store};
-use kiln_tiles::TreeHead;
-use tokio::sync::watch;
+use kiln_tiles::{SignedCheckpoint, TreeHead};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::failed_round::RoundError;
@@ -14,7 +15,8 @@ use crate::load::LoadError;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::pool::{Pool, PoolLimits};
-use crate::round::Writer;
+use crate::record::MAX_ROUNDS;
+use crate::round::{CommittedRound, Committer, Settler, Writer};
 use crate::state::{State, Status};
 
 /// How a log is run.
@@ -66,6 +68,8 @@ impl<S, G> Shared<S, G> {
 pub struct Sequencer<S: Store, G: Register> {
     shared: Arc<Shared<S, G>>,
     options: Options,
+    /// How many steps of the rounds in flight take too long.
+    stalled: AtomicUsize,
 }
 
 /// No store takes this long for a round when it is well.
@@ -83,7 +87,8 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     pub fn new(log: Log<S, G>, options: Options) -> Self {
         let (state, _) = watch::channel(State::default());
         let (log, pool) = (Arc::new(log), Pool::new(options.pool));
-        Self { shared: Arc::new(Shared { log, pool, metrics: Metrics::default(), state }), options }
+        let shared = Arc::new(Shared { log, pool, metrics: Metrics::default(), state });
+        Self { shared, options, stalled: AtomicUsize::new(0) }
     }
 
     /// What the log shares with those who feed and watch it.
@@ -99,7 +104,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     pub async fn load(&self) -> Result<Writer<S, G>, LoadError> {
         let progress = |progress| self.shared.set_status(Status::CatchingUp(progress));
         let writer = Writer::load(self.shared.log.clone(), self.options.accept_head, progress).await?;
-        self.announce(&writer);
+        self.announce(writer.published());
         Ok(writer)
     }
 
@@ -125,10 +130,30 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         ended
     }
 
+    /// Commits rounds and settles them, side by side, until one fails or all are told to stop.
     async fn fire_rounds(&self, writer: Writer<S, G>, stop: &mut watch::Receiver<bool>) -> Ended {
         self.shared.pool.open();
+        self.stalled.store(0, Ordering::Relaxed);
         self.shared.set_status(Status::Ready); // after it is
-        let mut writer = writer;
+        let (rounds, committed) = mpsc::unbounded_channel(); // bounded by the room in the head
+        let (settled, room) = watch::channel(writer.head());
+        let Writer { committer, settler, .. } = writer;
+        let committing = self.commit_rounds(committer, rounds, room, stop);
+        let settling = self.settle_rounds(settler, committed, settled);
+        let outcome = tokio::try_join!(committing, settling);
+        match outcome.inspect_err(|error| self.shared.metrics.count_failed_round(error.label())) {
+            Ok(((), ())) => Ended::Stopped,
+            Err(error) => Ended::Failed(error),
+        }
+    }
+
+    async fn commit_rounds(
+        &self,
+        mut committer: Committer<S, G>,
+        rounds: mpsc::UnboundedSender<Arc<CommittedRound>>,
+        mut settled: watch::Receiver<TreeHead>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), RoundError> {
         let mut due = Instant::now();
         loop {
             let stopping = tokio::select! {
@@ -138,25 +163,37 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             if stopping {
                 self.shared.pool.close();
             }
+            committer = committer.with_room(&mut settled).await;
             due = Instant::now() + self.options.interval;
-            writer = match self.fire(writer).await {
-                Ok(writer) => writer,
-                Err(error) => return Ended::Failed(error),
-            };
+            let committing = committer.commit(self.shared.pool.take_round());
+            let (next, round) = self.watch_over(committing).await?;
+            // Where nobody settles any more the log is gone, and that task knows why.
+            let _ = round.map(|round| rounds.send(round));
             if stopping && self.shared.pool.waiting().0 == 0 {
-                return Ended::Stopped;
+                return Ok(());
             }
+            committer = next;
         }
     }
 
-    async fn fire(&self, writer: Writer<S, G>) -> Result<Writer<S, G>, RoundError> {
-        let start = Instant::now();
-        let size = writer.head().size();
-        let outcome = self.watch_over(writer.round(self.shared.pool.take_round())).await;
-        let outcome = outcome.inspect(|writer| self.announce(writer));
-        let entries = outcome.as_ref().map(|writer| writer.head().size() - size).map_err(RoundError::label);
-        self.shared.metrics.count_round(entries, start.elapsed());
-        outcome
+    /// Settles what is committed, all of it together that waits, until nobody commits any more.
+    async fn settle_rounds(
+        &self,
+        mut settler: Settler<S, G>,
+        mut committed: mpsc::UnboundedReceiver<Arc<CommittedRound>>,
+        settled: watch::Sender<TreeHead>,
+    ) -> Result<(), RoundError> {
+        let mut rounds = Vec::new();
+        while committed.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
+            let (next, published) = self.watch_over(settler.settle(&rounds)).await?;
+            self.announce(&published);
+            for round in rounds.drain(..) {
+                self.shared.metrics.count_round(round.round.entries.len(), round.started.elapsed());
+            }
+            settled.send_replace(next.head());
+            settler = next;
+        }
+        Ok(())
     }
 
     /// Waits for a round. One that takes too long is not given up, since nobody could tell what became
@@ -167,14 +204,17 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             return outcome;
         }
         tracing::warn!("a round takes longer than {STALLED_AFTER:?}: the store does not answer");
+        self.stalled.fetch_add(1, Ordering::Relaxed);
         self.shared.set_status(Status::Stalled);
         let outcome = round.await;
-        self.shared.set_status(Status::Ready);
+        if self.stalled.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.shared.set_status(Status::Ready);
+        }
         outcome
     }
 
-    fn announce(&self, writer: &Writer<S, G>) {
-        let published = writer.published().clone();
+    fn announce(&self, published: &Arc<SignedCheckpoint>) {
+        let published = published.clone();
         self.shared.metrics.set_tree_size(published.head().size());
         self.shared.state.send_modify(|state| state.published = Some(published));
     }

@@ -169,7 +169,7 @@ async fn rounds_of_the_head_are_applied_each_with_its_own_size() {
     let mut tree = Tree::empty();
     let implied: Vec<_> = rounds.iter().flat_map(|round| tree.append(&round.entries)).collect();
     let new = HeadRecord::new_log(log.fingerprint(), [9; 16]);
-    let record = HeadRecord { number: 2, head: tree.head(), rounds: rounds.into(), ..new };
+    let record = HeadRecord { number: 2, head: tree.head(), rounds: rounds.map(Arc::new).into(), ..new };
     let Loaded { held, .. } = memory.head().load().await.unwrap();
     memory.head().swap(held, record.to_bytes()).await.unwrap();
 
