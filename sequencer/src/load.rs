@@ -19,7 +19,7 @@ use crate::log::Log;
 use crate::publish::read_checkpoint;
 use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
-use crate::round::{CommittedRound, Committer, Settler, Writer};
+use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
 use crate::tree::Tree;
 
 /// Why a log cannot be loaded.
@@ -192,11 +192,13 @@ impl<S: Store, G: Register> Writer<S, G> {
 
         let answers = Arc::new(Answers::default());
         let settler = Settler { log: log.clone(), id, tree: base, answers: answers.clone() };
-        let (settler, published) = settler.settle(&rounds).await?;
+        let publisher = Publisher { log: log.clone(), tree: settler.tree.clone(), answers: answers.clone() };
+        let settler = settler.settle(&rounds).await?;
+        let (publisher, published) = publisher.publish(&rounds).await?;
         let (number, time, tree) = (record.number, record.time(), settler.tree.clone());
         let (head, settled, unsettled) = (Head { held, bytes }, record.head, VecDeque::new());
         let committer = Committer { log, id, head, number, time, tree, settled, unsettled, answers };
-        Ok(Self { committer, settler, published })
+        Ok(Self { committer, settler, publisher, published })
     }
 }
 

@@ -1,16 +1,17 @@
 //! The round: one compare-and-swap is the whole commit.
 //!
-//! A round is two functions, [`Committer::commit`] and [`Settler::settle`], so that the next may be
-//! committed while the last is settled. Each takes what it changes by value: what failed or was
-//! cancelled leaves nothing behind that could commit or sign, and only a new load can go on. The
-//! process may end after any line:
+//! A round is three functions, [`Committer::commit`], [`Settler::settle`] and [`Publisher::publish`],
+//! so that the next round may be committed while the last is settled. Each takes what it changes by
+//! value: what failed or was cancelled leaves nothing behind that could commit or sign, and only a
+//! new load can go on. The process may end after any line:
 //!
-//! | last line done | the batch is...             | and a load will...                 |
-//! |----------------|-----------------------------|------------------------------------|
-//! | plan           | not in the log              | know nothing of it                 |
-//! | commit         | in the log, tiles missing   | apply what the head holds, publish |
-//! | guard, apply, sign | readable, not visible   | the same; writes repeat            |
-//! | publish        | in the log for all          | the same, to no effect             |
+//! | last line done        | the batch is...           | and a load will...                 |
+//! |-----------------------|---------------------------|------------------------------------|
+//! | commit: plan          | not in the log            | know nothing of it                 |
+//! | commit                | in the log, tiles missing | apply what the head holds, publish |
+//! | settle: guard, apply  | readable, not visible     | the same; writes repeat            |
+//! | publish: sign         | the same                  | the same                           |
+//! | publish               | in the log for all        | the same, to no effect             |
 //!
 //! Recovery enters at [`Settler::settle`], on the same code.
 
@@ -39,6 +40,7 @@ use crate::tree::Tree;
 pub struct Writer<S: Store, G: Register> {
     pub(crate) committer: Committer<S, G>,
     pub(crate) settler: Settler<S, G>,
+    pub(crate) publisher: Publisher<S, G>,
     pub(crate) published: Arc<SignedCheckpoint>,
 }
 
@@ -168,7 +170,7 @@ async fn look_up<S: Store, G: Register>(
     Ok(leaves.iter().zip(found).map(|(leaf, index)| index.or_else(|| in_a_round(leaf))).collect())
 }
 
-/// Settles rounds that were committed: guards, applies, signs and publishes them.
+/// Settles rounds that were committed: raises the guard and applies them.
 pub(crate) struct Settler<S, G> {
     pub(crate) log: Arc<Log<S, G>>,
     pub(crate) id: [u8; 16],
@@ -178,20 +180,12 @@ pub(crate) struct Settler<S, G> {
 }
 
 impl<S: Store, G: Register> Settler<S, G> {
-    pub(crate) fn head(&self) -> TreeHead {
-        self.tree.head()
-    }
-
-    /// Raises the guard and applies the rounds that come next, side by side; then signs and
-    /// publishes, once, for the newest of them. Returns the checkpoint that is published then. See the
-    /// table above.
-    pub(crate) async fn settle(
-        self,
-        rounds: &[Arc<CommittedRound>],
-    ) -> Result<(Self, Arc<SignedCheckpoint>), RoundError> {
+    /// Raises the guard and applies the rounds that come next, side by side. They may leave the head
+    /// then. See the table above.
+    pub(crate) async fn settle(self, rounds: &[Arc<CommittedRound>]) -> Result<Self, RoundError> {
         let Self { log, id, tree: base, answers } = self;
-        let tree = rounds.last().map_or(&base, |newest| &newest.tree).clone();
-        let entries: Vec<&[Entry]> = rounds.iter().map(|round| &round.round.entries[..]).collect();
+        let tree = newest(rounds, &base);
+        let entries = entries_of(rounds);
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: tree.head() };
         let guard = async {
             log.guard.raise(log.fingerprint(), id, &lineage).await?;
@@ -203,10 +197,45 @@ impl<S: Store, G: Register> Settler<S, G> {
         guarded?;
         applied?;
         indexed?;
+        Ok(Self { log, id, tree, answers })
+    }
+
+    pub(crate) fn head(&self) -> TreeHead {
+        self.tree.head()
+    }
+}
+
+/// Publishes rounds that were settled.
+pub(crate) struct Publisher<S, G> {
+    pub(crate) log: Arc<Log<S, G>>,
+    /// The tree that is published.
+    pub(crate) tree: Tree,
+    pub(crate) answers: Arc<Answers>,
+}
+
+impl<S: Store, G: Register> Publisher<S, G> {
+    /// Signs and publishes, once, for the newest of the settled rounds that come next. Returns the
+    /// checkpoint that is published then. See the table above.
+    pub(crate) async fn publish(
+        self,
+        rounds: &[Arc<CommittedRound>],
+    ) -> Result<(Self, Arc<SignedCheckpoint>), RoundError> {
+        let Self { log, tree: base, answers } = self;
+        let tree = newest(rounds, &base);
+        let entries = entries_of(rounds);
+        let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: tree.head() };
         let published = publish(&log, &lineage, log.sign(tree.head())).await?;
         answers.published(&published);
-        Ok((Self { log, id, tree, answers }, published))
+        Ok((Self { log, tree, answers }, published))
     }
+}
+
+fn newest(rounds: &[Arc<CommittedRound>], base: &Tree) -> Tree {
+    rounds.last().map_or(base, |newest| &newest.tree).clone()
+}
+
+fn entries_of(rounds: &[Arc<CommittedRound>]) -> Vec<&[Entry]> {
+    rounds.iter().map(|round| &round.round.entries[..]).collect()
 }
 
 const APPLY_TRIES: u32 = 4;

@@ -16,7 +16,7 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::pool::{Pool, PoolLimits};
 use crate::record::MAX_ROUNDS;
-use crate::round::{CommittedRound, Committer, Settler, Writer};
+use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
 use crate::state::{State, Status};
 
 /// How a log is run.
@@ -130,19 +130,23 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         ended
     }
 
-    /// Commits rounds and settles them, side by side, until one fails or all are told to stop.
+    /// Commits rounds, settles them and publishes them, side by side, until one fails or all are
+    /// told to stop.
     async fn fire_rounds(&self, writer: Writer<S, G>, stop: &mut watch::Receiver<bool>) -> Ended {
         self.shared.pool.open();
         self.stalled.store(0, Ordering::Relaxed);
         self.shared.set_status(Status::Ready); // after it is
-        let (rounds, committed) = mpsc::unbounded_channel(); // bounded by the room in the head
-        let (settled, room) = watch::channel(writer.head());
-        let Writer { committer, settler, .. } = writer;
-        let committing = self.commit_rounds(committer, rounds, room, stop);
-        let settling = self.settle_rounds(settler, committed, settled);
-        let outcome = tokio::try_join!(committing, settling);
+        let (to_settle, committed) = mpsc::channel(MAX_ROUNDS);
+        let (to_publish, settled) = mpsc::channel(MAX_ROUNDS);
+        let (tell_room, room) = watch::channel(writer.head());
+        let Writer { committer, settler, publisher, .. } = writer;
+        let outcome = tokio::try_join!(
+            self.commit_rounds(committer, to_settle, room, stop),
+            self.settle_rounds(settler, committed, tell_room, to_publish),
+            self.publish_rounds(publisher, settled),
+        );
         match outcome.inspect_err(|error| self.shared.metrics.count_failed_round(error.label())) {
-            Ok(((), ())) => Ended::Stopped,
+            Ok(_) => Ended::Stopped,
             Err(error) => Ended::Failed(error),
         }
     }
@@ -150,7 +154,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     async fn commit_rounds(
         &self,
         mut committer: Committer<S, G>,
-        rounds: mpsc::UnboundedSender<Arc<CommittedRound>>,
+        to_settle: mpsc::Sender<Arc<CommittedRound>>,
         mut settled: watch::Receiver<TreeHead>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), RoundError> {
@@ -167,8 +171,9 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             due = Instant::now() + self.options.interval;
             let committing = committer.commit(self.shared.pool.take_round());
             let (next, round) = self.watch_over(committing).await?;
-            // Where nobody settles any more the log is gone, and that task knows why.
-            let _ = round.map(|round| rounds.send(round));
+            if let Some(round) = round {
+                hand_on(&to_settle, round).await;
+            }
             if stopping && self.shared.pool.waiting().0 == 0 {
                 return Ok(());
             }
@@ -180,18 +185,35 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     async fn settle_rounds(
         &self,
         mut settler: Settler<S, G>,
-        mut committed: mpsc::UnboundedReceiver<Arc<CommittedRound>>,
+        mut committed: mpsc::Receiver<Arc<CommittedRound>>,
         settled: watch::Sender<TreeHead>,
+        to_publish: mpsc::Sender<Arc<CommittedRound>>,
     ) -> Result<(), RoundError> {
         let mut rounds = Vec::new();
         while committed.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
-            let (next, published) = self.watch_over(settler.settle(&rounds)).await?;
+            settler = self.watch_over(settler.settle(&rounds)).await?;
+            settled.send_replace(settler.head());
+            for round in rounds.drain(..) {
+                hand_on(&to_publish, round).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what is settled, all of it together that waits, until nobody settles any more.
+    async fn publish_rounds(
+        &self,
+        mut publisher: Publisher<S, G>,
+        mut settled: mpsc::Receiver<Arc<CommittedRound>>,
+    ) -> Result<(), RoundError> {
+        let mut rounds = Vec::new();
+        while settled.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
+            let (next, published) = self.watch_over(publisher.publish(&rounds)).await?;
             self.announce(&published);
             for round in rounds.drain(..) {
                 self.shared.metrics.count_round(round.round.entries.len(), round.started.elapsed());
             }
-            settled.send_replace(next.head());
-            settler = next;
+            publisher = next;
         }
         Ok(())
     }
@@ -249,6 +271,11 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             }
         }
     }
+}
+
+/// Where the next step has failed this one ends in a moment.
+async fn hand_on(next: &mpsc::Sender<Arc<CommittedRound>>, round: Arc<CommittedRound>) {
+    let _ = next.send(round).await;
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

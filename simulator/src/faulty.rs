@@ -36,6 +36,7 @@ struct Plan {
     calls: usize,
     at: Option<(Range<usize>, Fate)>,
     random: Option<(fastrand::Rng, f64)>,
+    latency: Duration,
     late: Vec<BoxFuture<'static, ()>>,
 }
 
@@ -71,6 +72,26 @@ impl Faults {
         faults
     }
 
+    /// Each call takes this long, and does what it should.
+    #[must_use]
+    pub fn slow(latency: Duration) -> Self {
+        let faults = Self::default();
+        faults.set_latency(latency);
+        faults
+    }
+
+    /// The call that comes after `more` others fails, and no other.
+    pub fn fail_after(&self, more: usize, fate: Fate) {
+        let mut plan = self.plan();
+        let number = plan.calls + more;
+        plan.at = Some((number..number + 1, fate));
+    }
+
+    /// From now on each call takes this long.
+    pub fn set_latency(&self, latency: Duration) {
+        self.plan().latency = latency;
+    }
+
     /// Whether no fault that was planned has come yet.
     #[must_use]
     pub fn is_pending(&self) -> bool {
@@ -91,8 +112,11 @@ impl Faults {
 
     /// Counts a call and decides it. Something late may be done first.
     async fn next(&self) -> Option<Fate> {
-        let pause = self.plan().random.as_mut().map(|(rng, _)| pause(rng));
-        if let Some(pause) = pause {
+        let pause = {
+            let mut plan = self.plan();
+            plan.latency + plan.random.as_mut().map_or(Duration::ZERO, |(rng, _)| pause(rng))
+        };
+        if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
         let late = {

@@ -81,6 +81,12 @@ impl Ledger {
         self.head
     }
 
+    /// The index that was acknowledged for an entry.
+    #[must_use]
+    pub fn index_of(&self, entry: &Bytes) -> Option<u64> {
+        self.acknowledged.get(entry).copied()
+    }
+
     fn acknowledge(&mut self, entry: &Bytes, index: u64) {
         let before = *self.acknowledged.entry(entry.clone()).or_insert(index);
         assert_eq!(before, index, "an entry has one index for ever: {entry:?}");
