@@ -5,7 +5,7 @@
 //! |---|---|
 //! | say what a log is made of | [`Log`]: key, store, guard, dedup index, [`Environment`] |
 //! | make one | [`create_log`] |
-//! | run one | [`Sequencer`]: [`load`](Sequencer::load), then [`run`](Sequencer::run) |
+//! | run one | [`Sequencer`]: [`load`](Sequencer::load), then [`run`](Sequencer::run); or [`stand_by`](Sequencer::stand_by) |
 //! | feed it from within the process | [`Shared::pool`] |
 //! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
 //! | know how it is | [`Shared::state`], [`Metrics`] |
@@ -65,7 +65,9 @@ mod description;
 mod entry;
 mod environment;
 mod failed_round;
+mod follow;
 mod guard;
+mod lease;
 mod lineage;
 mod load;
 mod log;
@@ -75,8 +77,10 @@ mod publish;
 mod read;
 mod record;
 mod round;
+mod rounds;
 mod sequencer;
 mod server;
+mod standby;
 mod state;
 mod tree;
 
@@ -87,6 +91,7 @@ pub use entry::{Entry, EntryError};
 pub use environment::Environment;
 pub use failed_round::RoundError;
 pub use guard::{Guard, GuardError};
+pub use lease::Holder;
 pub use load::{CatchUp, LoadError, create_log};
 pub use log::Log;
 pub use metrics::Metrics;

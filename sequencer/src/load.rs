@@ -14,6 +14,7 @@ use crate::dedup::{Dedup, DedupError};
 use crate::entry::Entry;
 use crate::failed_round::RoundError;
 use crate::guard::GuardError;
+use crate::lease::{Holder, LeaseError};
 use crate::lineage::Lineage;
 use crate::log::Log;
 use crate::publish::read_checkpoint;
@@ -29,6 +30,9 @@ pub enum LoadError {
     /// There is no log in the store yet.
     #[error("there is no log in the store")]
     NoLog,
+    /// Another process writes the log. Stand by.
+    #[error("the log is written by {0}")]
+    Held(Holder),
     /// The store holds the log of another key.
     #[error("the store holds another log than that of this key: its vkey has SHA-256 {}, this one {}", found.to_hex(), expected.to_hex())]
     OtherLog {
@@ -86,20 +90,45 @@ impl LoadError {
             }
             Self::Round(RoundError::Guard(GuardError::Malformed)) => true,
             Self::Round(error) => error.alarm().is_some(),
-            Self::NoLog | Self::NotAccepted { .. } => false,
+            Self::NoLog | Self::Held(_) | Self::NotAccepted { .. } => false,
         }
     }
 
     /// Whether another process holds the store.
     #[must_use]
-    pub fn is_held(&self) -> bool {
-        matches!(self, Self::Round(RoundError::Storage(error)) if error.kind() == StorageErrorKind::Held)
+    pub const fn is_held(&self) -> bool {
+        matches!(self, Self::Held(_))
+    }
+
+    /// Whether all is well with the log, and another process writes it.
+    pub(crate) const fn is_of_another_writer(&self) -> bool {
+        matches!(
+            self,
+            Self::Held(_) | Self::Round(RoundError::Fenced | RoundError::Guard(GuardError::Ahead(_)))
+        )
+    }
+
+    /// Who has locked the head, in words, if that is what is wrong.
+    pub(crate) fn lock_holder(&self) -> Option<String> {
+        let Self::Round(RoundError::Storage(error)) = self else { return None };
+        let words =
+            || std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        (error.kind() == StorageErrorKind::Held).then(words)
     }
 }
 
 impl From<StorageError> for LoadError {
     fn from(error: StorageError) -> Self {
         Self::Round(error.into())
+    }
+}
+
+impl From<LeaseError> for LoadError {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Held(holder) => Self::Held(holder),
+            LeaseError::Storage(error) => error.into(),
+        }
     }
 }
 
@@ -287,7 +316,7 @@ const TILES_AT_ONCE: u64 = 256;
 
 /// Brings the dedup index up to the base of the head, from the log's tiles; the rounds of the head
 /// follow when they are settled. An index of another tree is thrown away.
-async fn catch_up<S: Store, G: Register>(
+pub(crate) async fn catch_up<S: Store, G: Register>(
     log: &Log<S, G>,
     lineage: &Lineage<'_, S>,
     progress: &(impl Fn(CatchUp) + Sync),

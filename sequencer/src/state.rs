@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kiln_tiles::SignedCheckpoint;
 
+use crate::lease::Holder;
 use crate::load::{CatchUp, LoadError};
 
 /// What a log is doing.
@@ -21,6 +22,8 @@ pub enum Status {
     /// It takes entries, but its round does not end: the store does not answer, and the published
     /// checkpoint gets stale.
     Stalled,
+    /// Another process writes it. It serves reads, follows, and takes over when that ends.
+    StandingBy(Holder),
     /// It could not be loaded, and tries again.
     Failing(Arc<LoadError>),
     /// It is not what it was. It serves reads, and signs and accepts nothing until it is restarted.
@@ -43,7 +46,8 @@ impl Status {
     #[must_use]
     pub fn public(&self) -> std::borrow::Cow<'static, str> {
         match self {
-            Self::Failing(_) => "its store fails, or another process holds it".into(),
+            Self::StandingBy(_) => "standing by: another process writes the log".into(),
+            Self::Failing(_) => "its store fails".into(),
             Self::Alarmed(_) => "alarm: it neither signs nor accepts".into(),
             status => status.to_string().into(),
         }
@@ -60,6 +64,7 @@ impl fmt::Display for Status {
             }
             Self::Ready => f.write_str("ready"),
             Self::Stalled => f.write_str("its store does not answer, and the checkpoint gets stale"),
+            Self::StandingBy(holder) => write!(f, "standing by: the log is written by {holder}"),
             Self::Failing(error) => write!(f, "the log cannot be loaded and tries again: {error}"),
             Self::Alarmed(error) => write!(f, "ALARM, nothing is signed or accepted: {error}"),
             Self::Stopped => f.write_str("the log stops"),

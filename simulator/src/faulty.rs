@@ -10,6 +10,7 @@ use kiln_storage::{
     CreateError, ImmutableObjects, Loaded, Memory, MemoryRegister, MutableObjects, Object, ObjectPath,
     PutError, Register, StorageError, StorageErrorKind, Store, SwapError,
 };
+use tokio::time::Instant;
 
 /// What becomes of a call that reports an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,6 +38,8 @@ struct Plan {
     at: Option<(Range<usize>, Fate)>,
     random: Option<(fastrand::Rng, f64)>,
     latency: Duration,
+    pause: Option<(usize, Duration)>,
+    asleep_until: Option<Instant>,
     late: Vec<BoxFuture<'static, ()>>,
 }
 
@@ -87,6 +90,12 @@ impl Faults {
         plan.at = Some((number..number + 1, fate));
     }
 
+    /// From the call on that comes after `more` others, none is made before this pause is over.
+    pub fn pause_at(&self, more: usize, pause: Duration) {
+        let mut plan = self.plan();
+        plan.pause = Some((plan.calls + more, pause));
+    }
+
     /// From now on each call takes this long.
     pub fn set_latency(&self, latency: Duration) {
         self.plan().latency = latency;
@@ -114,7 +123,13 @@ impl Faults {
     async fn next(&self) -> Option<Fate> {
         let pause = {
             let mut plan = self.plan();
-            plan.latency + plan.random.as_mut().map_or(Duration::ZERO, |(rng, _)| pause(rng))
+            let (calls, now) = (plan.calls, Instant::now());
+            if let Some((_, pause)) = plan.pause.take_if(|(call, _)| *call <= calls) {
+                plan.asleep_until = Some(now + pause);
+            }
+            let asleep =
+                plan.asleep_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+            asleep + plan.latency + plan.random.as_mut().map_or(Duration::ZERO, |(rng, _)| pause(rng))
         };
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
@@ -183,9 +198,9 @@ impl FaultyStore {
         Self { memory, head, faults, put: Arc::default() }
     }
 
-    /// Every body that a caller ever tried to put: so every checkpoint that was signed.
+    /// Every checkpoint that a caller ever tried to put.
     #[must_use]
-    pub fn put_bodies(&self) -> Vec<Bytes> {
+    pub fn put_checkpoints(&self) -> Vec<Bytes> {
         self.put.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -233,7 +248,9 @@ impl MutableObjects for FaultyStore {
     }
 
     async fn put(&self, path: &ObjectPath, body: Bytes, expected: Option<Bytes>) -> Result<Bytes, PutError> {
-        self.put.lock().unwrap_or_else(PoisonError::into_inner).push(body.clone());
+        if path.as_str() == "checkpoint" {
+            self.put.lock().unwrap_or_else(PoisonError::into_inner).push(body.clone());
+        }
         let (memory, path) = (self.memory.clone(), path.clone());
         match self.faults.next().await {
             None => return memory.put(&path, body, expected).await,

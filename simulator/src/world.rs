@@ -87,6 +87,12 @@ impl Ledger {
         self.acknowledged.get(entry).copied()
     }
 
+    /// The entries that were seen published, in order.
+    #[must_use]
+    pub fn published(&self) -> &[Bytes] {
+        &self.published
+    }
+
     fn acknowledge(&mut self, entry: &Bytes, index: u64) {
         let before = *self.acknowledged.entry(entry.clone()).or_insert(index);
         assert_eq!(before, index, "an entry has one index for ever: {entry:?}");

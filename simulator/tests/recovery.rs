@@ -26,7 +26,7 @@ impl World {
             .await
             .expect("a sound log");
         store
-            .put_bodies()
+            .put_checkpoints()
             .iter()
             .map(|note| trusted_log().open(note).expect("signed").head().size())
             .collect()

@@ -13,6 +13,7 @@ use kiln_simulator::disk::SimulatedDisk;
 use kiln_simulator::world::{Ledger, Patience, SeededEnvironment, entries, live, signing_key, simulate};
 use kiln_storage::{Folder, FolderRegister, ImmutableObjects, Memory, MemoryRegister, Register, Store};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// One life on a folder: as many rounds, of as many entries each.
 async fn live_on(
@@ -175,7 +176,8 @@ impl Running {
     async fn expect_alarm(self, batch: Vec<Bytes>, wait: Wait) {
         let before = checkpoint(&self.memory).await;
         let batch = batch.into_iter().map(|entry| Entry::new(entry).expect("an entry")).collect();
-        let refusal = self.shared.pool.submit(batch, wait).await.expect_err("nothing is acknowledged");
+        let answer = timeout(Duration::from_secs(3600), self.shared.pool.submit(batch, wait)).await;
+        let refusal = answer.expect("the round ends").expect_err("nothing is acknowledged");
         assert_eq!(refusal, Refusal::Unknown);
         tokio::time::sleep(Duration::from_secs(10)).await; // for the load that follows
         let status = self.shared.state().status;

@@ -30,7 +30,7 @@ impl World {
         let guard = FaultyRegister::new(self.guard.clone(), faults.clone());
         let environment = SeededEnvironment::new(seed);
         let lived = live(store.clone(), guard, environment, &mut self.ledger, &rounds, patience).await;
-        for body in store.put_bodies() {
+        for body in store.put_checkpoints() {
             let checkpoint = trusted_log().open(&body).expect("what is put is signed");
             self.signed.push(checkpoint.checkpoint().clone());
         }

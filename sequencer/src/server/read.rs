@@ -10,6 +10,7 @@ use kiln_tiles::{BundleCoord, TileCoord};
 use super::LogServer;
 use super::bundles::BundleError;
 use crate::publish::checkpoint_path;
+use crate::state::Status;
 
 /// Tiles never change, so they may be kept for ever.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -29,8 +30,17 @@ impl<S: Store, G: Register> LogServer<S, G> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return cors::open(reply::method_not_allowed("GET, HEAD"));
         }
-        if self.shared.state().published.is_none() {
-            return cors::open(not_loaded());
+        let state = self.shared.state();
+        let Some(published) = &state.published else { return cors::open(not_loaded()) };
+        // Another process writes: of what it has not published nobody here knows whether it is whole.
+        if matches!(state.status, Status::StandingBy(_)) {
+            if let Kind::Checkpoint = resource.kind {
+                let body = Bytes::from(published.note().to_string());
+                return respond(request, &resource.with(body.clone(), etag_of(&body)));
+            }
+            if !resource.is_in_tree(published.head().size()) {
+                return cors::open(reply::not_found());
+            }
         }
         match self.read_resource(&resource).await {
             Ok(Some((body, etag))) => respond(request, &resource.with(body, etag)),
@@ -84,7 +94,7 @@ struct Resource {
 
 enum Kind {
     Checkpoint,
-    Tile,
+    Tile(TileCoord),
     Bundle(BundleCoord),
 }
 
@@ -94,8 +104,8 @@ impl Resource {
         let path = path.strip_prefix('/')?;
         let kind = if let Ok(coord) = path.parse() {
             Kind::Bundle(coord)
-        } else if path.parse::<TileCoord>().is_ok() {
-            Kind::Tile
+        } else if let Ok(coord) = path.parse() {
+            Kind::Tile(coord)
         } else if path == checkpoint_path().as_str() {
             Kind::Checkpoint
         } else {
@@ -104,10 +114,21 @@ impl Resource {
         Some(Self { path: path.parse().ok()?, kind })
     }
 
+    /// Whether a tree of this size, or an earlier one, implies it.
+    fn is_in_tree(&self, size: u64) -> bool {
+        match self.kind {
+            Kind::Checkpoint => true,
+            Kind::Tile(coord) => TileCoord::in_tree(coord.level(), coord.index(), size)
+                .is_some_and(|widest| coord.width() <= widest.width()),
+            Kind::Bundle(coord) => BundleCoord::holding(coord.start(), size)
+                .is_some_and(|widest| coord.width() <= widest.width()),
+        }
+    }
+
     fn with(self, body: Bytes, etag: EntityTag) -> StaticResource {
         let (content_type, cache_control) = match self.kind {
             Kind::Checkpoint => (TEXT, REVALIDATE),
-            Kind::Tile | Kind::Bundle(_) => (BYTES, IMMUTABLE),
+            Kind::Tile(_) | Kind::Bundle(_) => (BYTES, IMMUTABLE),
         };
         StaticResource { body, content_type, cache_control, etag }
     }

@@ -1,0 +1,172 @@
+//! The rounds of a loaded log: three steps side by side, and a lease that is kept meanwhile.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kiln_storage::{Register, Store};
+use kiln_tiles::TreeHead;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+
+use crate::failed_round::RoundError;
+use crate::record::MAX_ROUNDS;
+use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
+use crate::sequencer::{STALLED_AFTER, Sequencer, stopped};
+use crate::state::Status;
+
+impl<S: Store, G: Register> Sequencer<S, G> {
+    /// Commits rounds, settles them and publishes them, side by side, until one fails or all are
+    /// told to stop.
+    pub(crate) async fn fire_rounds(
+        &self,
+        writer: Writer<S, G>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), RoundError> {
+        self.shared.pool.open();
+        self.stalled.store(0, Ordering::Relaxed);
+        self.shared.set_status(Status::Ready); // after it is
+        let (to_settle, committed) = mpsc::channel(MAX_ROUNDS);
+        let (to_publish, settled) = mpsc::channel(MAX_ROUNDS);
+        let (tell_room, room) = watch::channel(writer.head());
+        let Writer { committer, settler, publisher, .. } = writer;
+        let outcome = tokio::try_join!(
+            self.commit_rounds(committer, to_settle, room, stop),
+            self.settle_rounds(settler, committed, tell_room, to_publish),
+            self.publish_rounds(publisher, settled),
+        );
+        let failed = |error: &RoundError| self.shared.metrics.count_failed_round(error.label());
+        outcome.map(drop).inspect_err(failed)
+    }
+
+    async fn commit_rounds(
+        &self,
+        mut committer: Committer<S, G>,
+        to_settle: mpsc::Sender<Arc<CommittedRound>>,
+        mut settled: watch::Receiver<TreeHead>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), RoundError> {
+        let mut due = Instant::now();
+        loop {
+            let stopping = tokio::select! {
+                () = stopped(stop) => true,
+                () = self.shared.pool.round_is_due(due) => false,
+            };
+            if stopping {
+                self.shared.pool.close();
+            }
+            committer = committer.with_room(&mut settled).await;
+            due = Instant::now() + self.options.interval;
+            let committing = committer.commit(self.shared.pool.take_round());
+            let (next, round) = self.watch_over(committing).await?;
+            if let Some(round) = round {
+                self.committed.store(true, Ordering::Relaxed);
+                hand_on(&to_settle, round).await;
+            }
+            if stopping && self.shared.pool.waiting().0 == 0 {
+                return Ok(());
+            }
+            committer = next;
+        }
+    }
+
+    /// Settles what is committed, all of it together that waits, until nobody commits any more.
+    async fn settle_rounds(
+        &self,
+        mut settler: Settler<S, G>,
+        mut committed: mpsc::Receiver<Arc<CommittedRound>>,
+        settled: watch::Sender<TreeHead>,
+        to_publish: mpsc::Sender<Arc<CommittedRound>>,
+    ) -> Result<(), RoundError> {
+        let mut rounds = Vec::new();
+        while committed.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
+            settler = self.watch_over(settler.settle(&rounds)).await?;
+            settled.send_replace(settler.head());
+            for round in rounds.drain(..) {
+                hand_on(&to_publish, round).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what is settled, all of it together that waits, until nobody settles any more.
+    async fn publish_rounds(
+        &self,
+        mut publisher: Publisher<S, G>,
+        mut settled: mpsc::Receiver<Arc<CommittedRound>>,
+    ) -> Result<(), RoundError> {
+        let mut rounds = Vec::new();
+        while settled.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
+            let (next, published) = self.watch_over(publisher.publish(&rounds)).await?;
+            self.announce(&published);
+            for round in rounds.drain(..) {
+                self.shared.metrics.count_round(round.round.entries.len(), round.started.elapsed());
+            }
+            publisher = next;
+        }
+        Ok(())
+    }
+
+    /// Waits for a round. One that takes too long is not given up, since nobody could tell what became
+    /// of it; but it is told.
+    async fn watch_over<T>(&self, round: impl Future<Output = T>) -> T {
+        let mut round = pin!(round);
+        if let Ok(outcome) = timeout(STALLED_AFTER, &mut round).await {
+            return outcome;
+        }
+        tracing::warn!("a round takes longer than {STALLED_AFTER:?}: the store does not answer");
+        self.stalled.fetch_add(1, Ordering::Relaxed);
+        self.shared.set_status(Status::Stalled);
+        let outcome = round.await;
+        if self.stalled.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.shared.set_status(Status::Ready);
+        }
+        outcome
+    }
+}
+
+/// Where the next step has failed this one ends in a moment.
+async fn hand_on(next: &mpsc::Sender<Arc<CommittedRound>>, round: Arc<CommittedRound>) {
+    let _ = next.send(round).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln_storage::{Memory, MemoryRegister};
+    use kiln_tiles::SigningKey;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::dedup::Dedup;
+    use crate::environment::Environment;
+    use crate::log::Log;
+    use crate::sequencer::Options;
+
+    struct Still;
+
+    impl Environment for Still {
+        fn unix_time(&self) -> u64 {
+            0
+        }
+
+        fn random_id(&self) -> [u8; 16] {
+            [0; 16]
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_shows() {
+        let key = SigningKey::from_seed("example.com/log".parse().unwrap(), [1; 32]);
+        let log = Log::new(key, Memory::default(), MemoryRegister::default(), Dedup::off(), Arc::new(Still));
+        let sequencer = Sequencer::new(log, Options::default());
+        let mut states = sequencer.shared().watch();
+        let (answer, round) = oneshot::channel::<()>();
+        let stalled = async {
+            states.wait_for(|state| matches!(state.status, Status::Stalled)).await.unwrap();
+            answer.send(()).unwrap();
+        };
+        let (outcome, ()) = tokio::join!(sequencer.watch_over(round), stalled);
+        outcome.unwrap();
+        assert!(matches!(sequencer.shared().state().status, Status::Ready));
+    }
+}

@@ -1,0 +1,205 @@
+//! One writes, others stand by: who takes over, when, and what a writer may do that was paused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kiln_sequencer::{
+    Dedup, Entry, Holder, LoadError, Log, Options, Refusal, Sequencer, Shared, Status, Wait, create_log,
+};
+use kiln_simulator::disk::SimulatedDisk;
+use kiln_simulator::faulty::{Faults, FaultyRegister, FaultyStore};
+use kiln_simulator::world::{Ledger, SeededEnvironment, entries, signing_key, simulate};
+use kiln_storage::{Folder, FolderRegister, Memory, MemoryRegister, Register, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+const LEASE: Duration = Duration::from_secs(10);
+
+/// A process that writes a log or stands by.
+struct Process<S, G> {
+    shared: Arc<Shared<S, G>>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), Arc<LoadError>>>,
+}
+
+impl<S: Store, G: Register> Process<S, G> {
+    async fn start(store: S, guard: G, number: u64) -> Self {
+        let log = Log::new(signing_key(), store, guard, Dedup::in_memory(), SeededEnvironment::new(number));
+        // Whoever is second finds the store locked, or a log in it.
+        drop(create_log(&log).await);
+        let holder = Holder { name: format!("process {number}"), url: None };
+        let options = Options { standby: true, holder, ..Options::default() };
+        let sequencer = Sequencer::new(log, options);
+        let shared = sequencer.shared();
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(sequencer.stand_by(stopped));
+        Self { shared, stop, task }
+    }
+
+    async fn reach(&self, what: &str, reached: impl Fn(&Status) -> bool) -> Duration {
+        let (start, mut states) = (Instant::now(), self.shared.watch());
+        let waited = timeout(Duration::from_secs(120), states.wait_for(|state| reached(&state.status))).await;
+        if waited.is_err() {
+            panic!("not {what}: {}", self.shared.state().status);
+        }
+        start.elapsed()
+    }
+
+    async fn writes(&self) -> Duration {
+        self.reach("a writer", |status| matches!(status, Status::Ready)).await
+    }
+
+    async fn stands_by(&self) {
+        self.reach("standing by", |status| matches!(status, Status::StandingBy(_))).await;
+    }
+
+    async fn add(&self, entry: &Bytes) -> Result<u64, Refusal> {
+        let entry = Entry::new(entry.clone()).expect("an entry");
+        self.shared.pool.submit(vec![entry], Wait::Published).await.map(|answer| answer.indices[0])
+    }
+
+    fn size(&self) -> u64 {
+        self.shared.state().published.map_or(0, |checkpoint| checkpoint.head().size())
+    }
+
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        self.task.await.expect("no panic").expect("a clean end");
+    }
+}
+
+type InMemory = Process<FaultyStore, FaultyRegister>;
+
+async fn in_memory(memory: &Memory, guard: &MemoryRegister, faults: &Faults, number: u64) -> InMemory {
+    let store = FaultyStore::new(memory.clone(), faults.clone());
+    Process::start(store, FaultyRegister::new(guard.clone(), faults.clone()), number).await
+}
+
+/// Two processes on one store, the first of which writes.
+async fn two() -> (Memory, MemoryRegister, [InMemory; 2], [Faults; 2]) {
+    let (memory, guard) = (Memory::new(), MemoryRegister::default());
+    let faults = [Faults::default(), Faults::default()];
+    let first = in_memory(&memory, &guard, &faults[0], 1).await;
+    first.writes().await;
+    let second = in_memory(&memory, &guard, &faults[1], 2).await;
+    second.stands_by().await;
+    (memory, guard, [first, second], faults)
+}
+
+#[test]
+fn a_standby_follows_refuses_and_does_not_take_over_while_the_writer_lives() {
+    simulate(async {
+        let (memory, _, [first, second], _) = two().await;
+        for (index, entry) in (0..).zip(&entries("first", 40)) {
+            assert_eq!(first.add(entry).await, Ok(index));
+            assert_eq!(second.add(entry).await, Err(Refusal::Closed));
+            sleep(Duration::from_secs(2)).await;
+            assert_eq!(second.size(), index + 1, "it follows");
+        }
+        // Idle for an hour.
+        sleep(Duration::from_secs(3600)).await;
+        let Status::StandingBy(holder) = second.shared.state().status else { panic!("it took over") };
+        assert_eq!(holder.name, "process 1");
+        second.stop().await;
+        first.stop().await;
+        assert_eq!(Ledger::default().check_at_rest(&memory).await, 40);
+    });
+}
+
+#[test]
+fn a_standby_takes_over_within_the_lease_and_two_seconds() {
+    simulate(async {
+        let (memory, _, [first, second], _) = two().await;
+        let all = entries("entry", 3);
+        assert_eq!(first.add(&all[0]).await, Ok(0));
+        first.task.abort(); // the process is killed
+        assert!(second.writes().await <= LEASE + Duration::from_secs(2));
+        assert_eq!(second.add(&all[0]).await, Ok(0), "the dedup index was kept warm");
+        assert_eq!(second.add(&all[1]).await, Ok(1));
+        second.stop().await;
+        assert_eq!(Ledger::default().check_at_rest(&memory).await, 2);
+    });
+}
+
+#[test]
+fn a_writer_that_is_told_to_stop_hands_over_at_once() {
+    simulate(async {
+        let (_, _, [first, second], _) = two().await;
+        assert_eq!(first.add(&entries("entry", 1)[0]).await, Ok(0));
+        first.stop().await;
+        assert!(second.writes().await <= Duration::from_secs(1));
+        second.stop().await;
+    });
+}
+
+/// The writer is paused for a day in the middle of a round, before or after any of its calls, and
+/// wakes: it may neither commit nor replace the newer checkpoint.
+#[test]
+fn a_writer_that_was_paused_for_a_day_in_a_round_commits_nothing() {
+    for call in 0..12 {
+        simulate(async {
+            let (memory, guard, [first, second], faults) = two().await;
+            let all = entries("entry", 5);
+            assert_eq!(first.add(&all[0]).await, Ok(0));
+            faults[0].pause_at(call, Duration::from_secs(86_400));
+            let shared = first.shared.clone();
+            let entry = Entry::new(all[1].clone()).expect("an entry");
+            let paused = tokio::spawn(async move { shared.pool.submit(vec![entry], Wait::Sequenced).await });
+            sleep(Duration::from_millis(1100)).await;
+            second.writes().await;
+            assert!(matches!(second.add(&all[2]).await, Ok(1 | 2)), "call {call}");
+            sleep(Duration::from_secs(86_400)).await;
+            // It wakes, finds out, and stands by.
+            sleep(Duration::from_secs(30)).await;
+            let status = first.shared.state().status;
+            assert!(matches!(status, Status::StandingBy(_)), "call {call}: {status}");
+            let paused = paused.await.expect("no panic");
+            assert!(matches!(second.add(&all[3]).await, Ok(2 | 3)), "call {call}");
+            let mut ledger = Ledger::default();
+            let size = ledger.check_at_rest(&memory).await;
+            if let Ok(answer) = paused {
+                assert_eq!(ledger.published()[usize::try_from(answer.indices[0]).unwrap()], all[1]);
+            }
+            assert!((3..=4).contains(&size), "call {call}: {size}");
+            first.stop().await;
+            second.stop().await;
+            drop(guard);
+        });
+    }
+}
+
+/// On a folder the lock of the head is all there is: it goes with the process.
+#[test]
+fn on_a_folder_a_standby_follows_and_takes_over_when_the_lock_is_free() {
+    simulate(async {
+        let disk = SimulatedDisk::new(1);
+        let process = async |number| {
+            let store =
+                Folder::on(Arc::new(disk.below("log")), format!("process {number}")).expect("a folder");
+            let state = Arc::new(disk.below("state"));
+            let guard =
+                FolderRegister::new(state, "/state/guard".into(), "a test".into(), Duration::from_secs(1));
+            Process::start(store, guard, number).await
+        };
+        let first = process(1).await;
+        first.writes().await;
+        let second = process(2).await;
+        second.stands_by().await;
+        let all = entries("entry", 2);
+        assert_eq!(first.add(&all[0]).await, Ok(0));
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(second.size(), 1);
+        let Status::StandingBy(holder) = second.shared.state().status else { panic!("it took over") };
+        assert_eq!(holder.name, "process 1");
+        sleep(Duration::from_secs(3600)).await;
+        second.stands_by().await;
+        first.task.abort();
+        drop(first.task.await);
+        assert!(second.writes().await <= Duration::from_secs(2));
+        assert_eq!(second.add(&all[0]).await, Ok(0));
+        assert_eq!(second.add(&all[1]).await, Ok(1));
+        second.stop().await;
+    });
+}
