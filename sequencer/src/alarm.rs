@@ -11,6 +11,8 @@ pub enum Voice {
     Guard,
     /// The checkpoint that was published.
     Checkpoint,
+    /// The checkpoint that readers see elsewhere, at the log's public URL.
+    Public,
 }
 
 impl std::fmt::Display for Voice {
@@ -18,6 +20,7 @@ impl std::fmt::Display for Voice {
         f.write_str(match self {
             Self::Guard => "the guard",
             Self::Checkpoint => "the published checkpoint",
+            Self::Public => "the checkpoint at the public URL",
         })
     }
 }

@@ -11,22 +11,25 @@
 //! ```
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use kiln_storage::{Loaded, Register, StorageError, Store, SwapError};
 use kiln_tiles::{Hash, TreeHead};
 
 use crate::alarm::{Alarm, Voice};
+use crate::failed_round::back_off;
 use crate::lineage::Lineage;
 use crate::read::ReadError;
 
 const HEADER: &str = "kiln-guard/v1";
 
 /// How often a swap that others won is tried again within one round.
-const TRIES: usize = 5;
+const TRIES: u32 = 5;
 
-/// The guard of a log, in a register outside of its store.
+/// The guard of a log, in one or more registers outside of its store. Each of them is raised in each
+/// round.
 #[derive(Debug)]
 pub struct Guard<G> {
-    register: G,
+    registers: Vec<G>,
 }
 
 /// Why the guard could not be raised.
@@ -54,59 +57,109 @@ pub enum GuardError {
 }
 
 impl<G: Register> Guard<G> {
-    pub(crate) const fn new(register: G) -> Self {
-        Self { register }
+    pub(crate) const fn new(registers: Vec<G>) -> Self {
+        Self { registers }
     }
 
-    /// The highest committed tree; `None` where there is no guard.
-    pub(crate) async fn read(&self, log: Hash) -> Result<Option<TreeHead>, GuardError> {
-        let Loaded { value, .. } = self.register.load().await?;
-        value.map(|value| parse(&value, log).ok_or(GuardError::Malformed)).transpose()
+    pub(crate) fn add(&mut self, register: G) {
+        self.registers.push(register);
     }
 
-    /// Sets a guard up where none is, at a tree that a person vouches for.
+    /// The highest committed tree, as each register knows it; `None` where one is empty.
+    pub(crate) async fn read(&self, log: Hash) -> Result<Vec<Option<TreeHead>>, GuardError> {
+        try_join_all(self.registers.iter().map(|register| read(register, log))).await
+    }
+
+    /// Sets the guard up where there is none, at a tree that somebody vouches for. A register that
+    /// knows a tree already must know this one.
     pub(crate) async fn establish(
         &self,
         log: Hash,
         writer: [u8; 16],
         tree: TreeHead,
     ) -> Result<(), GuardError> {
-        let Loaded { held, value } = self.register.load().await?;
-        match value {
-            Some(value) if parse(&value, log) == Some(tree) => Ok(()),
-            Some(value) => Err(parse(&value, log).map_or(GuardError::Malformed, GuardError::Ahead)),
-            None => match self.register.swap(held, print(log, writer, tree)).await {
-                Ok(_) => Ok(()),
-                Err(SwapError::Conflict) => Err(GuardError::Ahead(tree)),
-                Err(SwapError::Storage(error)) => Err(error.into()),
-            },
-        }
+        let value = print(log, writer, tree);
+        let all = self.registers.iter().map(|register| establish(register, log, &value, tree));
+        try_join_all(all).await.map(drop)
     }
 
-    /// Raises the guard to the tree of `lineage`, which is committed and must extend what the guard
-    /// holds: read under a lock, compare, write, sync.
+    /// Sets up those registers that are empty, at a tree that extends what the others know.
+    pub(crate) async fn complete(
+        &self,
+        log: Hash,
+        writer: [u8; 16],
+        tree: TreeHead,
+    ) -> Result<(), GuardError> {
+        let value = print(log, writer, tree);
+        for register in &self.registers {
+            if read(register, log).await?.is_none() {
+                tracing::info!(size = tree.size(), "a guard was missing; another vouches for the log");
+                establish(register, log, &value, tree).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Raises the guard to the tree of `lineage`, which is committed and must extend what each
+    /// register holds.
     pub(crate) async fn raise<S: Store>(
         &self,
         log: Hash,
         writer: [u8; 16],
         lineage: &Lineage<'_, S>,
     ) -> Result<(), GuardError> {
-        let mut outcome = Err(GuardError::Gone);
-        for _ in 0..TRIES {
-            let Loaded { held, value } = self.register.load().await?;
-            let guarded = parse(&value.ok_or(GuardError::Gone)?, log).ok_or(GuardError::Malformed)?;
-            if guarded == lineage.head {
-                return Ok(());
-            }
-            check_extends(lineage, guarded).await?;
-            match self.register.swap(held, print(log, writer, lineage.head)).await {
-                Ok(_) => return Ok(()),
-                Err(SwapError::Conflict) => outcome = Err(GuardError::Ahead(guarded)),
-                Err(SwapError::Storage(error)) => outcome = Err(error.into()),
-            }
-        }
-        outcome
+        let value = print(log, writer, lineage.head);
+        let all = self.registers.iter().map(|register| raise(register, log, &value, lineage));
+        try_join_all(all).await.map(drop)
     }
+}
+
+async fn read(register: &impl Register, log: Hash) -> Result<Option<TreeHead>, GuardError> {
+    let Loaded { value, .. } = register.load().await?;
+    value.map(|value| parse(&value, log).ok_or(GuardError::Malformed)).transpose()
+}
+
+async fn establish(
+    register: &impl Register,
+    log: Hash,
+    value: &Bytes,
+    tree: TreeHead,
+) -> Result<(), GuardError> {
+    let Loaded { held, value: found } = register.load().await?;
+    match found {
+        Some(found) if parse(&found, log) == Some(tree) => Ok(()),
+        Some(found) => Err(parse(&found, log).map_or(GuardError::Malformed, GuardError::Ahead)),
+        None => match register.swap(held, value.clone()).await {
+            Ok(_) => Ok(()),
+            Err(SwapError::Conflict) => Err(GuardError::Ahead(tree)),
+            Err(SwapError::Storage(error)) => Err(error.into()),
+        },
+    }
+}
+
+/// Reads under a lock, compares, writes, syncs.
+async fn raise<S: Store>(
+    register: &impl Register,
+    log: Hash,
+    value: &Bytes,
+    lineage: &Lineage<'_, S>,
+) -> Result<(), GuardError> {
+    let mut outcome = Err(GuardError::Gone);
+    for attempt in 0..TRIES {
+        let Loaded { held, value: found } = register.load().await?;
+        let guarded = parse(&found.ok_or(GuardError::Gone)?, log).ok_or(GuardError::Malformed)?;
+        if guarded == lineage.head {
+            return Ok(());
+        }
+        check_extends(lineage, guarded).await?;
+        match register.swap(held, value.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(SwapError::Conflict) => outcome = Err(GuardError::Ahead(guarded)),
+            Err(SwapError::Storage(error)) => outcome = Err(error.into()),
+        }
+        back_off(attempt).await;
+    }
+    outcome
 }
 
 async fn check_extends<S: Store>(lineage: &Lineage<'_, S>, guarded: TreeHead) -> Result<(), GuardError> {

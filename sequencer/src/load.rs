@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use kiln_storage::{Loaded, Register, StorageError, StorageErrorKind, Store, SwapError};
-use kiln_tiles::{Hash, Node, SignedCheckpoint, Subtree, TILE_WIDTH, TreeHead};
+use kiln_tiles::{Hash, Node, Subtree, TILE_WIDTH, TreeHead};
 use tokio::time::Instant;
 
 use crate::alarm::{Alarm, Voice};
@@ -13,11 +13,11 @@ use crate::commit::Head;
 use crate::dedup::{Dedup, DedupError};
 use crate::entry::Entry;
 use crate::failed_round::RoundError;
+use crate::floors::{Floors, Voucher};
 use crate::guard::GuardError;
 use crate::lease::{Holder, LeaseError};
 use crate::lineage::Lineage;
 use crate::log::Log;
-use crate::publish::read_checkpoint;
 use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
 use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
@@ -199,24 +199,19 @@ impl<S: Store, G: Register> Writer<S, G> {
         accept: Option<TreeHead>,
         progress: impl Fn(CatchUp) + Sync,
     ) -> Result<Self, LoadError> {
-        let guarded = log.guard.read(log.fingerprint()).await?;
-        let published = read_published(&log).await?;
+        let floors = Floors::read(&log).await?;
         let Loaded { held, value } = log.store.head().load().await?;
         let bytes = value.ok_or(LoadError::NoLog)?;
         let record = HeadRecord::parse(&bytes)?;
         let id = log.environment.0.random_id();
 
-        let floors =
-            [(Voice::Guard, guarded), (Voice::Checkpoint, published.as_ref().map(SignedCheckpoint::head))];
-        check_sizes(&log, &record, &floors)?;
+        check_sizes(&log, &record, &floors.trees)?;
         let base = read::load_tree(Tiles::new(&log.store, record.head), record.base).await?;
         let rounds = grow(&base, &record)?;
         let entries: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: record.head };
-        check_floors(&lineage, &floors).await?;
-        if guarded.is_none() {
-            vouch(&log, id, accept, record.head).await?;
-        }
+        check_floors(&lineage, &floors.trees).await?;
+        vouch(&log, id, floors.voucher, accept, record.head).await?;
         catch_up(&log, &lineage, &progress).await?;
 
         let answers = Arc::new(Answers::default());
@@ -231,24 +226,10 @@ impl<S: Store, G: Register> Writer<S, G> {
     }
 }
 
-/// The published checkpoint. Where it does not verify the head may tell why: it is another log's.
-async fn read_published<S: Store, G: Register>(
+pub(crate) fn check_log<S: Store, G: Register>(
     log: &Log<S, G>,
-) -> Result<Option<SignedCheckpoint>, LoadError> {
-    let error = match read_checkpoint(log).await {
-        Ok(found) => return Ok(found.map(|(checkpoint, _)| checkpoint)),
-        Err(error) => error,
-    };
-    if let RoundError::Alarm(Alarm::Checkpoint(_)) = error
-        && let Loaded { value: Some(bytes), .. } = log.store.head().load().await?
-        && let Ok(record) = HeadRecord::parse(&bytes)
-    {
-        check_log(log, &record)?;
-    }
-    Err(error.into())
-}
-
-fn check_log<S: Store, G: Register>(log: &Log<S, G>, record: &HeadRecord) -> Result<(), LoadError> {
+    record: &HeadRecord,
+) -> Result<(), LoadError> {
     let (expected, found) = (log.fingerprint(), record.log);
     if found == expected { Ok(()) } else { Err(LoadError::OtherLog { expected, found }) }
 }
@@ -257,15 +238,13 @@ fn check_log<S: Store, G: Register>(log: &Log<S, G>, record: &HeadRecord) -> Res
 fn check_sizes<S: Store, G: Register>(
     log: &Log<S, G>,
     record: &HeadRecord,
-    floors: &[(Voice, Option<TreeHead>)],
+    floors: &[(Voice, TreeHead)],
 ) -> Result<(), LoadError> {
     check_log(log, record)?;
-    for &(voice, floor) in floors {
-        if let Some(theirs) = floor.filter(|floor| floor.size() > record.head.size()) {
-            return Err(rolled_back(voice, theirs, record.head));
-        }
+    match floors.iter().find(|(_, floor)| floor.size() > record.head.size()) {
+        Some(&(voice, theirs)) => Err(rolled_back(voice, theirs, record.head)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Applies the rounds of the head to its base, in memory, each with its own size.
@@ -284,28 +263,32 @@ fn grow(base: &Tree, record: &HeadRecord) -> Result<Vec<Arc<CommittedRound>>, Lo
 /// The tree must extend every tree that somebody knows.
 async fn check_floors<S: Store>(
     lineage: &Lineage<'_, S>,
-    floors: &[(Voice, Option<TreeHead>)],
+    floors: &[(Voice, TreeHead)],
 ) -> Result<(), LoadError> {
-    for &(voice, floor) in floors {
-        if let Some(theirs) = floor
-            && !lineage.extends(theirs).await?
-        {
+    for &(voice, theirs) in floors {
+        if !lineage.extends(theirs).await? {
             return Err(rolled_back(voice, theirs, lineage.head));
         }
     }
     Ok(())
 }
 
-/// There is no guard: it is made only for an empty log, or for the head that a person accepts.
+/// A guard that is missing is made only where something else outside of the store vouches for the
+/// head: another guard, what readers saw, or a person.
 async fn vouch<S: Store, G: Register>(
     log: &Log<S, G>,
     id: [u8; 16],
+    voucher: Voucher,
     accept: Option<TreeHead>,
     head: TreeHead,
 ) -> Result<(), LoadError> {
-    match accept {
-        Some(accepted) if accepted != head => return Err(LoadError::NotAccepted { accepted, found: head }),
-        None if head.size() > 0 => return Err(LoadError::NoVoice { head }),
+    match (voucher, accept) {
+        (Voucher::Guards, _) => return Ok(()),
+        (Voucher::Others, _) => return Ok(log.guard.complete(log.fingerprint(), id, head).await?),
+        (Voucher::None, Some(accepted)) if accepted != head => {
+            return Err(LoadError::NotAccepted { accepted, found: head });
+        }
+        (Voucher::None, None) if head.size() > 0 => return Err(LoadError::NoVoice { head }),
         _ => {}
     }
     Ok(log.guard.establish(log.fingerprint(), id, head).await?)

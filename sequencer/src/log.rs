@@ -7,6 +7,7 @@ use kiln_tiles::{Checkpoint, Hash, SignedCheckpoint, SigningKey, TreeHead, Trust
 
 use crate::dedup::{Dedup, DedupError};
 use crate::environment::Environment;
+use crate::floors::PublicCheckpoint;
 use crate::guard::Guard;
 
 /// A log: its key, the store it lives in, the guard that stands outside, and its dedup index.
@@ -19,6 +20,7 @@ pub struct Log<S, G> {
     pub(crate) guard: Guard<G>,
     pub(crate) dedup: Dedup,
     pub(crate) environment: EnvironmentHandle,
+    pub(crate) public: Option<Arc<dyn PublicCheckpoint>>,
 }
 
 /// The environment, which has nothing worth printing.
@@ -47,10 +49,25 @@ impl<S: Store, G: Register> Log<S, G> {
             trusted: TrustedLog::from(vkey),
             signer,
             store,
-            guard: Guard::new(guard),
+            guard: Guard::new(vec![guard]),
             dedup,
             environment: EnvironmentHandle(environment),
+            public: None,
         }
+    }
+
+    /// The log with one more guard, each of which is raised in each round.
+    #[must_use]
+    pub fn with_guard(mut self, guard: G) -> Self {
+        self.guard.add(guard);
+        self
+    }
+
+    /// The log, with the place where its readers see it as one more voice that remembers.
+    #[must_use]
+    pub fn with_public(mut self, public: Arc<dyn PublicCheckpoint>) -> Self {
+        self.public = Some(public);
+        self
     }
 
     /// The log as its readers see it: origin and verifier key.

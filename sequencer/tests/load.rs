@@ -2,12 +2,15 @@
 
 mod common;
 
+use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use common::{add, entries};
+use futures_util::future::BoxFuture;
 use kiln_sequencer::{
-    Alarm, Dedup, Entry, HeadRecord, LoadError, Round, RoundError, Tree, Writer, create_log,
+    Alarm, Dedup, Entry, HeadRecord, LoadError, PublicCheckpoint, Round, RoundError, Tree, Voice, Writer,
+    create_log,
 };
 use kiln_storage::{Loaded, Memory, MemoryRegister, ObjectPath, Register, Store};
 use kiln_tiles::TreeHead;
@@ -179,4 +182,73 @@ async fn rounds_of_the_head_are_applied_each_with_its_own_size() {
         assert_eq!(found.get(&object.path), Some(&object.body), "{}", object.path);
     }
     assert!(found.contains_key(&path("tile/0/000.p/150")));
+}
+
+/// What readers see, wherever they look.
+#[derive(Debug)]
+struct Seen(Option<Bytes>);
+
+impl PublicCheckpoint for Seen {
+    fn read(&self) -> BoxFuture<'_, Result<Option<Bytes>, Box<dyn Error + Send + Sync>>> {
+        let seen = self.0.clone().ok_or_else(|| "it is down".into());
+        Box::pin(async { seen.map(Some) })
+    }
+}
+
+async fn load_seen(
+    memory: &Memory,
+    guard: &MemoryRegister,
+    seen: Option<Bytes>,
+) -> Result<Writer<Memory, MemoryRegister>, LoadError> {
+    let log = common::log(1, memory, guard, &Dedup::in_memory()).with_public(Arc::new(Seen(seen)));
+    Writer::load(Arc::new(log), None, |_| {}).await
+}
+
+/// The store, its guard and the machine went back together; what readers had seen did not.
+#[tokio::test]
+async fn what_readers_saw_elsewhere_is_a_voice_too() {
+    let (memory, guard) = log_of_300().await;
+    let earlier = (memory.copy(), memory.objects()[&path("checkpoint")].clone());
+    add(&memory, &guard, &Dedup::in_memory(), &entries("third", 10)).await;
+    let seen = memory.objects()[&path("checkpoint")].clone();
+    let back = MemoryRegister::default();
+    let error = load_seen(&earlier.0, &back, Some(seen.clone())).await.err().unwrap();
+    let LoadError::Round(RoundError::Alarm(Alarm::Fork { voice: Voice::Public, theirs, ours })) = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!((theirs.size(), ours.size()), (310, 300));
+    // It vouches for the head, so that a guard can be made anew without a person.
+    assert_eq!(load_seen(&memory, &back, Some(seen)).await.unwrap().head().size(), 310);
+    assert!(back.load().await.unwrap().value.is_some());
+    // An older one is what a CDN serves now and then; one that is down or speaks nonsense says nothing.
+    for seen in [Some(earlier.1), None, Some(Bytes::from_static(b"<html>"))] {
+        assert_eq!(load_seen(&memory, &guard, seen).await.unwrap().head().size(), 310);
+    }
+    let nobody = load_seen(&memory, &MemoryRegister::default(), None).await;
+    assert!(matches!(nobody, Err(LoadError::NoVoice { .. })));
+}
+
+/// With several guards each is raised in each round, and each has a say.
+#[tokio::test]
+async fn every_guard_is_raised_and_has_a_say() {
+    let (memory, first) = log_of_300().await;
+    let second = MemoryRegister::default();
+    let load_both = async |memory: &Memory| {
+        let log = common::log(1, memory, &first, &Dedup::in_memory()).with_guard(second.clone());
+        Writer::load(Arc::new(log), None, |_| {}).await
+    };
+    let back = memory.copy();
+    assert_eq!(load_both(&memory).await.unwrap().head().size(), 300);
+    assert!(second.load().await.unwrap().value.is_some(), "the first guard vouched for it");
+    let log = common::log(1, &memory, &first, &Dedup::in_memory()).with_guard(second.clone());
+    common::add_to(log, &entries("third", 10)).await;
+    // Whichever guard is left knows.
+    for guard in [&first, &second] {
+        let error = load(1, &back, guard, None).await.err().unwrap();
+        assert!(matches!(
+            error,
+            LoadError::Round(RoundError::Alarm(Alarm::Fork { voice: Voice::Guard, .. }))
+        ));
+    }
 }

@@ -46,7 +46,11 @@ pub(crate) async fn add(
     dedup: &Dedup,
     entries: &[String],
 ) -> Vec<u64> {
-    let log = log(1, memory, guard, dedup);
+    add_to(log(1, memory, guard, dedup), entries).await
+}
+
+/// The same, of a log that is put together.
+pub(crate) async fn add_to(log: Log<Memory, MemoryRegister>, entries: &[String]) -> Vec<u64> {
     create_log(&log).await.expect("a log");
     let sequencer = Sequencer::new(log, Options::default());
     let shared = sequencer.shared();
