@@ -11,6 +11,10 @@ pub enum Voice {
     Guard,
     /// The checkpoint that was published.
     Checkpoint,
+    /// The head, in the store.
+    Head,
+    /// A checkpoint that somebody else holds, whom a log is brought back from.
+    Source,
 }
 
 impl std::fmt::Display for Voice {
@@ -18,6 +22,8 @@ impl std::fmt::Display for Voice {
         f.write_str(match self {
             Self::Guard => "the guard",
             Self::Checkpoint => "the published checkpoint",
+            Self::Head => "the head",
+            Self::Source => "the log to recover from",
         })
     }
 }

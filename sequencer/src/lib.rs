@@ -5,6 +5,7 @@
 //! |---|---|
 //! | say what a log is made of | [`Log`]: key, store, guard, dedup index, [`Environment`] |
 //! | make one | [`create_log`] |
+//! | bring one back that lost something | [`Recovery`]; the head of a copy of one is [`CopyHead`] |
 //! | run one | [`Sequencer`]: [`load`](Sequencer::load), then [`run`](Sequencer::run) |
 //! | feed it from within the process | [`Shared::pool`] |
 //! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
@@ -73,6 +74,8 @@ mod pool;
 mod publish;
 mod read;
 mod record;
+mod recover;
+mod replace;
 mod round;
 mod sequencer;
 mod server;
@@ -92,6 +95,8 @@ pub use metrics::Metrics;
 pub use pool::{Answer, MAX_ROUND_BYTES, Pool, PoolLimits, Refusal, Wait};
 pub use read::ReadError;
 pub use record::{HeadRecord, MAX_ROUNDS, ParseHeadError, Round};
+pub use recover::{Plan, RecoverError, Recovery};
+pub use replace::CopyHead;
 pub use round::Writer;
 pub use sequencer::{Options, Sequencer, Shared};
 pub use server::{LogServer, ServerOptions, SubmissionLimits};
