@@ -37,7 +37,7 @@ pub enum RecoverError {
         "{voice} knows tree size {} with root {}, and the most that is there to recover from has size {}: \
          entries {} and above would be lost. Find a mirror, a CDN or a backup that has them; \
          where nobody has, this log has ended and only a new one remains",
-        theirs.size(), theirs.root(), best.size(), best.size()
+        theirs.size(), theirs.root().to_hex(), best.size(), best.size()
     )]
     Unreached {
         /// Who knows it.
@@ -64,7 +64,7 @@ pub enum RecoverError {
     #[error(
         "the log is forked: {voice} knows tree size {} with root {}, and the tree of size {} with root {} is no extension of it. \
          Nothing was changed: no tree can go on from both",
-        theirs.size(), theirs.root(), ours.size(), ours.root()
+        theirs.size(), theirs.root().to_hex(), ours.size(), ours.root().to_hex()
     )]
     Fork {
         /// Who knows otherwise.
