@@ -312,6 +312,29 @@ fn a_backup_goes_to_no_other_place_than_its_own() {
     assert_eq!(size(&world, "log"), 10);
 }
 
+/// Disks forget: what fsck finds in a copy comes back from the log, and so does what a repeated run finds.
+#[test]
+fn a_damaged_backup_is_mended() {
+    let world = world_with_a_log(700);
+    world.kiln(&["backup", "log", "backup"]).ok();
+    let vkey = world.vkey("log");
+    for (object, noticed) in [("tile/entries/000", false), ("tile/0/002.p/188", true)] {
+        world.write(&format!("backup/public/{object}"), "damaged");
+        world.kiln(&["fsck", "backup", "--vkey", &vkey]).fails(1, &[object]);
+        let again = world.kiln(&["backup", "log", "backup"]);
+        if noticed {
+            again.fails(1, &["damaged copy", object, "--mend"]);
+        }
+        let mended = world.kiln(&["backup", "log", "backup", "--mend", "--json"]).ok().json();
+        assert_eq!(mended["objects"], 1, "{object}");
+        world.kiln(&["fsck", "backup", "--vkey", &vkey]).ok();
+    }
+    world.write("backup/public/checkpoint", "damaged");
+    world.kiln(&["backup", "log", "backup", "--mend"]).fails(1, &["remove this checkpoint"]);
+    world.remove("backup/public/checkpoint");
+    world.kiln(&["backup", "log", "backup", "--mend", "--verify"]).ok();
+}
+
 /// What is damaged in the log does not get into its backup, and the backup stays what it was.
 #[test]
 fn a_damaged_log_is_not_copied() {

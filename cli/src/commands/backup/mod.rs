@@ -1,16 +1,14 @@
 //! `kiln backup`: a verified copy of a log, of which another run copies only what is new.
 
-use std::path::Path;
+mod target;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-use kiln_client::{AnySource, BadLog, Client, ClientError, Copied, Existing, Source, StoreSource};
-use kiln_sequencer::{CopyHead, LoadError};
-use kiln_storage::{Folder, ImmutableObjects, Store};
-use kiln_tiles::{SignedCheckpoint, SigningKey, TreeHead, TrustedLog, VerifierKey};
+use kiln_client::{Client, Copied, Existing, Source, StoreSource};
+use kiln_tiles::{SignedCheckpoint, SigningKey, TrustedLog, VerifierKey};
 use serde_json::{Value, json};
 
-use crate::environment::{self, Stopwatch};
+use crate::environment::Stopwatch;
 use crate::failure::{Exit, Failure};
 use crate::files::real;
 use crate::keys::{self, KeyArgs};
@@ -18,7 +16,8 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{grouped, per_second, rounded};
 use crate::reading::{self, given_vkey, parse_vkey};
-use crate::store::{Contents, FolderStore, put};
+use crate::store::{Contents, FolderStore};
+use target::Target;
 
 /// Copy a log, verified, into another store; again and again, only what is new.
 ///
@@ -29,7 +28,8 @@ use crate::store::{Contents, FolderStore, put};
 #[command(after_help = "\
 Examples:
   kiln backup ./log /mnt/backup/log
-  kiln backup ./log /mnt/backup/log --with-key --verify")]
+  kiln backup ./log /mnt/backup/log --with-key --verify
+  kiln backup ./log /mnt/backup/log --mend         the copy was damaged")]
 pub(crate) struct Backup {
     /// The store that the log lives in.
     store: FolderStore,
@@ -43,15 +43,12 @@ pub(crate) struct Backup {
     /// Copy the log's secret key as well. Whoever reads it can sign in the log's name.
     #[arg(long)]
     with_key: bool,
+    /// Read all that the copy has, and replace what is missing or damaged there.
+    #[arg(long)]
+    mend: bool,
     /// Read the whole copy back afterwards, and verify it.
     #[arg(long)]
     verify: bool,
-}
-
-/// The copy, held against every other writer.
-struct Target<'a> {
-    store: &'a Folder,
-    head: CopyHead<'a, <Folder as Store>::Head>,
 }
 
 impl Backup {
@@ -59,11 +56,11 @@ impl Backup {
     ///
     /// | last line done     | the copy is                                                      |
     /// |--------------------|------------------------------------------------------------------|
-    /// | copy (part of it)  | what it was, an older backup or none; the next run goes on here  |
-    /// | copy               | the same, and all objects of the new tree stand in it            |
-    /// | log.json           | the same                                                         |
-    /// | checkpoint         | the new one, for readers; its head is the older one, or none     |
-    /// | head               | the new one: a log can start from it                             |
+    /// | fill (part of it)  | what it was, an older backup or none; the next run goes on here  |
+    /// | fill               | the same, and all objects of the new tree stand in it            |
+    /// | describe           | the same                                                         |
+    /// | publish            | the new one, for readers; its head is the older one, or none     |
+    /// | rest at            | the new one: a log can start from it                             |
     ///
     /// Where the head is the older one the tree of the checkpoint extends it: `kiln serve` refuses to
     /// start there, since the published checkpoint knows more, and `kiln recover` would bring it up.
@@ -75,19 +72,19 @@ impl Backup {
         let checkpoint = client.update().await?.checkpoint;
         let since = Stopwatch::start();
         let store = self.to.open("kiln backup")?;
-        let head = CopyHead::load(store.head(), vkey.fingerprint()).await;
-        let target = Target { store: &store, head: head.map_err(|error| self.not_a_copy(error))? };
+        let target = Target::open(&self.to, &store, client.log()).await?;
 
-        let kept = self.standing(&client, &target).await?;
-        let copied = copy(&client, &store, checkpoint.head(), kept).await?;
-        self.describe(&source, &store).await?;
-        self.publish(&store, &checkpoint).await?;
-        target.head.advance(checkpoint.head(), environment::random()?).await?;
+        let kept = target.kept(&client, self.mend).await?;
+        let existing = if self.mend { Existing::Mend } else { Existing::Keep(kept) };
+        let copied = target.fill(&client, checkpoint.head(), existing).await?;
+        target.describe(&source).await?;
+        target.publish(&checkpoint).await?;
+        target.rest_at(checkpoint.head()).await?;
         if let Some(key) = key {
             self.to.keep_key(&key)?;
         }
         if self.verify {
-            verify(&store, &vkey).await?;
+            verify(Client::new(StoreSource::new(store.clone()), client.log().clone())).await?;
         }
         self.report(&checkpoint, &copied, since.elapsed(), *output)
     }
@@ -145,90 +142,6 @@ impl Backup {
         Ok(())
     }
 
-    fn not_a_copy(&self, error: LoadError) -> Failure {
-        match error {
-            error @ (LoadError::OtherLog { .. } | LoadError::Head(_)) => Failure::bad(format!(
-                "{} is no copy of this log that could be replaced: {error}. Give another folder",
-                self.to.folder().display()
-            )),
-            error => error.into(),
-        }
-    }
-
-    /// The tree that the copy has already, which must be a prefix of what is copied. What its head
-    /// knows is not always what readers see, so both are compared.
-    async fn standing(&self, client: &Client<AnySource>, target: &Target<'_>) -> Result<TreeHead, Failure> {
-        let copy = Client::new(StoreSource::new(target.store.clone()), client.log().clone());
-        let published = match copy.update().await {
-            Ok(update) => Some(update.checkpoint.head()),
-            Err(ClientError::NoCheckpoint) => None,
-            Err(error) => return Err(self.damaged(error)),
-        };
-        for tree in published.into_iter().chain(target.head.tree()) {
-            match client.consistency(tree).await {
-                Ok(_) => {}
-                Err(ClientError::Beyond { wanted, size }) => return Err(self.ahead(wanted, size)),
-                Err(ClientError::BadLog(BadLog::Inconsistent { earlier, head })) => {
-                    return Err(self.forked(earlier, head));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(published.unwrap_or_else(TreeHead::empty))
-    }
-
-    fn damaged(&self, error: ClientError) -> Failure {
-        let to = self.to.folder().display();
-        match Failure::from(error) {
-            failure if failure.exit() == Exit::Bad => Failure::bad(format!(
-                "{to} is no whole copy of this log: {failure}\n  Give another folder, or remove this copy if it is one that is damaged."
-            )),
-            failure => failure,
-        }
-    }
-
-    fn ahead(&self, copied: u64, size: u64) -> Failure {
-        let (store, to) = (self.store.folder().display(), self.to.folder().display());
-        Failure::bad(format!(
-            "{to} has {copied} entries, and {store} only {size}: the store went back in time, so its copy stays as it is. \
-             `kiln recover {store} --from {to}` brings back what it lost"
-        ))
-    }
-
-    fn forked(&self, copied: TreeHead, head: TreeHead) -> Failure {
-        Failure::bad(format!(
-            "{} holds tree size {} with root {}, which the log's tree of size {} with root {} does not extend: \
-             the log is forked, or this is the copy of another. It stays as it is",
-            self.to.folder().display(),
-            copied.size(),
-            copied.root().to_hex(),
-            head.size(),
-            head.root().to_hex()
-        ))
-    }
-
-    /// Copies `log.json`, where there is one.
-    async fn describe(&self, source: &AnySource, to: &Folder) -> Result<(), Failure> {
-        const MOST: usize = 1 << 20;
-        let read = source.fetch("log.json", MOST).await;
-        match read.map_err(|error| Failure::undone(format!("log.json: {error}")))? {
-            Some(description) => self.put(to, "log.json", description).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn publish(&self, to: &Folder, checkpoint: &SignedCheckpoint) -> Result<(), Failure> {
-        self.put(to, "checkpoint", checkpoint.note().to_string().into()).await
-    }
-
-    async fn put(&self, to: &Folder, name: &str, body: Bytes) -> Result<(), Failure> {
-        if put(to, name, body).await? {
-            return Ok(());
-        }
-        let to = self.to.folder().display();
-        Err(Failure::undone(format!("{to}: {name} changed meanwhile: somebody else writes there")))
-    }
-
     fn report(
         &self,
         checkpoint: &SignedCheckpoint,
@@ -256,14 +169,10 @@ impl Backup {
             took.as_secs_f64(),
             rounded(rate)
         ))?;
-        self.say_what_is_missing(output);
-        Ok(())
-    }
-
-    fn say_what_is_missing(&self, output: Output) {
-        if !self.with_key && !Path::new(&self.to.key_path()).exists() {
+        if !self.to.key_path().exists() {
             output.note("the key is not in the copy: keep one elsewhere, in secret (or --with-key)");
         }
+        Ok(())
     }
 }
 
@@ -275,25 +184,8 @@ fn value(origin: &str, copied: &Copied, took: Duration, rate: f64) -> Value {
     })
 }
 
-async fn copy(
-    client: &Client<AnySource>,
-    to: &Folder,
-    head: TreeHead,
-    kept: TreeHead,
-) -> Result<Copied, Failure> {
-    let mut progress = Progress::of("entries");
-    let copied =
-        client.copy_into(to, head, Existing::Keep(kept), |now| progress.set(now.done, now.total)).await;
-    drop(progress);
-    Ok(copied?)
-}
-
 /// Reads all of a copy, as any reader would.
-async fn verify<S>(to: &S, vkey: &VerifierKey) -> Result<(), Failure>
-where
-    S: ImmutableObjects + Clone + Send + Sync + 'static,
-{
-    let copy = Client::new(StoreSource::new(to.clone()), TrustedLog::from(vkey.clone()));
+async fn verify<S: Source + 'static>(copy: Client<S>) -> Result<(), Failure> {
     let mut progress = Progress::of("entries of the copy");
     let checked = copy.check_log(|now| progress.set(now.done, now.total)).await;
     drop(progress);
