@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bytes::Bytes;
+use kiln_client::{AnySource, FolderSource};
 use kiln_storage::{Folder, MutableObjects, ObjectPath, PutError, StorageError};
 use kiln_tiles::{KeyName, SigningKey};
 
@@ -66,6 +67,11 @@ impl FolderStore {
     pub(crate) fn open(&self, command: &str) -> Result<Folder, Failure> {
         let owner = format!("{command}, process {} on {}", std::process::id(), environment::host_name());
         Ok(Folder::open(&self.folder, owner)?)
+    }
+
+    /// What readers see of it, or would.
+    pub(crate) fn source(&self) -> AnySource {
+        AnySource::Folder(FolderSource::new(self.folder.join("public")))
     }
 
     pub(crate) fn key_path(&self) -> PathBuf {

@@ -114,6 +114,30 @@ fn a_missing_or_damaged_object_comes_back() {
     world.kiln(&["fsck", "log"]).ok();
 }
 
+/// A cache has what was asked of it, and a mirror what it had when it was cut off: together it is all.
+#[test]
+fn what_one_holder_lacks_another_may_have() {
+    let world = world_with_a_log(700);
+    world.kiln(&["backup", "log", "older"]).ok();
+    grow(&world, "log", 700..900);
+    grow(&world, "log", 900..1000); // a round that the head still holds
+    world.copy("log/public", "cache");
+    for lacks in ["entries/000", "0/000", "0/001"] {
+        world.remove(&format!("cache/tile/{lacks}"));
+    }
+    world.remove("log/public/tile");
+    let recover = |from: &[&str]| world.kiln(&[&["recover", "log", "--from"], from].concat());
+    recover(&["cache"]).fails(1, &["cache", "missing"]);
+    recover(&["older"]).fails(3, &["size 700"]);
+    recover(&["older", "cache"]).ok();
+    world.kiln(&["fsck", "log"]).ok();
+    // The store itself is the other holder: it lost a bundle that the cache has.
+    world.remove("log/public/tile/entries/001");
+    recover(&["cache"]).ok();
+    world.kiln(&["fsck", "log"]).ok();
+    goes_on(world.serve(&["log"]), 1000);
+}
+
 /// The readers' half was whole all the time: it is enough.
 #[test]
 fn a_head_that_went_back_or_is_lost_comes_back_from_the_store_itself() {

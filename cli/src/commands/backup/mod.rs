@@ -72,7 +72,7 @@ impl Backup {
         let checkpoint = client.update().await?.checkpoint;
         let since = Stopwatch::start();
         let store = self.to.open("kiln backup")?;
-        let target = Target::open(&self.to, &store, client.log()).await?;
+        let target = Target::open(&self.to, &store, &vkey).await?;
 
         let kept = target.kept(&client, self.mend).await?;
         let existing = if self.mend { Existing::Mend } else { Existing::Keep(kept) };

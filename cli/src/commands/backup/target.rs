@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kiln_client::{AnySource, BadLog, Client, ClientError, Copied, Existing, Source, StoreSource};
 use kiln_sequencer::{CopyHead, LoadError};
 use kiln_storage::{Folder, ImmutableObjects, ObjectPath, Store};
-use kiln_tiles::{SignedCheckpoint, TreeHead, TrustedLog};
+use kiln_tiles::{SignedCheckpoint, TreeHead, TrustedLog, VerifierKey};
 
 use crate::environment;
 use crate::failure::{Exit, Failure};
@@ -25,11 +25,10 @@ impl<'a> Target<'a> {
     pub(super) async fn open(
         to: &'a FolderStore,
         store: &'a Folder,
-        log: &TrustedLog,
+        vkey: &VerifierKey,
     ) -> Result<Self, Failure> {
         let folder = to.folder();
-        let fingerprint = log.keys()[0].fingerprint();
-        let head = CopyHead::load(store.head(), fingerprint).await.map_err(|error| match error {
+        let head = CopyHead::load(store.head(), vkey.fingerprint()).await.map_err(|error| match error {
             error @ (LoadError::OtherLog { .. } | LoadError::Head(_)) => Failure::bad(format!(
                 "{} is no copy of this log that could be replaced: {error}. Give another folder",
                 folder.display()

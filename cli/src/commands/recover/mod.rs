@@ -1,23 +1,24 @@
 //! `kiln recover`: brings a store that lost something back up to what others still hold.
 
+mod holders;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_client::{AnySource, BadLog, Client, ClientError, Copied, CopyError, Existing};
-use kiln_sequencer::{Dedup, Log, Options, Plan, RecoverError, Recovery, Sequencer, Voice};
+use kiln_client::{Copied, Existing};
+use kiln_sequencer::{Dedup, Log, Options, Plan, Recovery, Sequencer, Voice};
 use kiln_storage::{Folder, FolderRegister};
-use kiln_tiles::{SignedCheckpoint, TreeHead, TrustedLog};
+use kiln_tiles::TreeHead;
 use serde_json::json;
 
 use crate::environment::{Stopwatch, System};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::guard::GuardArgs;
 use crate::keys::KeyArgs;
 use crate::output::Output;
-use crate::progress::Progress;
 use crate::quantity::grouped;
-use crate::reading;
 use crate::store::{Contents, FolderStore};
+use holders::Best;
 
 /// Bring a store back up to what a mirror, a CDN or a backup still holds, and go on with the same log.
 ///
@@ -34,7 +35,8 @@ Examples:
 pub(crate) struct Recover {
     /// The store to bring back: a folder, be it empty.
     store: FolderStore,
-    /// Who may have what is missing: URLs, folders, backups. The newest counts.
+    /// Who may have what is missing: URLs, folders, backups. The newest counts; what it lacks, the
+    /// others may have.
     #[arg(long, value_name = "LOG", required = true, num_args = 1..)]
     from: Vec<String>,
     #[command(flatten)]
@@ -48,13 +50,6 @@ pub(crate) struct Recover {
 
 type FolderLog = Log<Folder, FolderRegister>;
 
-/// A log to recover from.
-struct Holder {
-    place: String,
-    client: Client<AnySource>,
-    checkpoint: SignedCheckpoint,
-}
-
 /// What was done.
 struct Done {
     plan: Plan,
@@ -67,7 +62,7 @@ impl Recover {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let since = Stopwatch::start();
         let log = self.open()?;
-        let best = self.newest(log.trusted(), *output).await?;
+        let best = Best::among(&self.from, self.store.source(), log.trusted(), *output).await?;
         let done = self.bring_back(&log, &best).await?;
         let options = Options { accept_head: self.accept_head, ..Options::default() };
         // From here on it is a start like any other: the guard is raised, and the tree published.
@@ -88,30 +83,7 @@ impl Recover {
         Ok(Log::new(key, store, guard, Dedup::off(), Arc::new(System)))
     }
 
-    /// The log with the newest checkpoint among those to recover from; the others are prefixes of it.
-    async fn newest(&self, log: &TrustedLog, output: Output) -> Result<Holder, Failure> {
-        let (mut holders, mut unread) = (Vec::new(), None);
-        for place in &self.from {
-            match Holder::read(place, log).await {
-                Ok(holder) => holders.push(holder),
-                Err(failure) if failure.exit() == Exit::Bad => return Err(failure),
-                Err(failure) => {
-                    output.note(format_args!("left aside: {failure}"));
-                    unread = Some(failure);
-                }
-            }
-        }
-        holders.sort_by_key(|holder| holder.checkpoint.head().size());
-        let Some(best) = holders.pop() else {
-            return Err(unread.unwrap_or_else(|| Failure::usage("give a log to recover from: --from LOG")));
-        };
-        for other in &holders {
-            best.check_extends_that_of(other).await?;
-        }
-        Ok(best)
-    }
-
-    async fn bring_back(&self, log: &FolderLog, best: &Holder) -> Result<Done, Failure> {
+    async fn bring_back(&self, log: &FolderLog, best: &Best) -> Result<Done, Failure> {
         let recovery = Recovery::begin(log).await?;
         let head = best.checkpoint.head();
         let base = recovery.base().map(|base| (Voice::Head, base));
@@ -131,7 +103,7 @@ impl Recover {
 
     fn report(
         &self,
-        best: &Holder,
+        best: &Best,
         done: &Done,
         head: TreeHead,
         took: Duration,
@@ -164,62 +136,5 @@ impl Recover {
         let size = grouped(head.size());
         output
             .result(format_args!("{words}\nit goes on at size {size}, root {}", head.root().to_hex()), value)
-    }
-}
-
-impl Holder {
-    /// Reads and verifies the checkpoint that a log has now.
-    async fn read(place: &str, log: &TrustedLog) -> Result<Self, Failure> {
-        let client = Client::new(reading::source(place)?, log.clone());
-        let named = |failure: Failure| failure.at(place);
-        let checkpoint = client.update().await.map_err(Failure::from).map_err(named)?.checkpoint;
-        Ok(Self { place: place.to_owned(), client, checkpoint })
-    }
-
-    /// Two checkpoints, both signed by the log: one of them extends the other, or the log is forked.
-    async fn check_extends_that_of(&self, other: &Self) -> Result<(), Failure> {
-        match self.client.consistency(other.checkpoint.head()).await {
-            Ok(_) => Ok(()),
-            Err(ClientError::BadLog(BadLog::Inconsistent { earlier, head })) => Err(Failure::bad(format!(
-                "the log is forked: {} has tree size {} with root {}, and {} has tree size {} with root {}, \
-                 which does not extend it. Nothing was changed. Keep both checkpoints: they show anybody what the log did.\n\n{}\n{}",
-                other.place,
-                earlier.size(),
-                earlier.root().to_hex(),
-                self.place,
-                head.size(),
-                head.root().to_hex(),
-                other.checkpoint.note(),
-                self.checkpoint.note()
-            ))),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The tree extends one that somebody knows, as far as it reaches.
-    async fn check_extends(&self, voice: Voice, theirs: TreeHead) -> Result<(), Failure> {
-        let ours = self.checkpoint.head();
-        if theirs.size() > ours.size() {
-            return Ok(()); // what that means, the plan says
-        }
-        match self.client.consistency(theirs).await {
-            Ok(_) => Ok(()),
-            Err(ClientError::BadLog(BadLog::Inconsistent { .. })) => {
-                Err(RecoverError::Fork { voice, theirs, ours }.into())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Makes the store have all of a tree.
-    async fn fill(&self, store: &Folder, tree: TreeHead, existing: Existing) -> Result<Copied, Failure> {
-        let mut progress = Progress::of("entries");
-        let copied =
-            self.client.copy_into(store, tree, existing, |now| progress.set(now.done, now.total)).await;
-        drop(progress);
-        copied.map_err(|error| match error {
-            CopyError::Source(error) => Failure::from(error).at(&self.place),
-            error => error.into(),
-        })
     }
 }
