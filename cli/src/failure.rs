@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use kiln_client::{BadLog, ClientError, Evidence, HttpSetupError, SubmitError, TokenError};
-use kiln_sequencer::{LoadError, RoundError};
+use kiln_client::{BadLog, ClientError, CopyError, Evidence, HttpSetupError, SubmitError, TokenError};
+use kiln_sequencer::{Alarm, LoadError, RecoverError, RoundError};
 use kiln_storage::StorageError;
 
 /// What the exit code says.
@@ -61,6 +61,11 @@ impl Failure {
         Self { hint: Some(Hint::Advice(advice)), ..self }
     }
 
+    /// And where, if there are several places.
+    pub(crate) fn at(self, place: &str) -> Self {
+        Self { error: format!("{place}: {}", self.error).into(), ..self }
+    }
+
     pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }
@@ -106,6 +111,28 @@ impl From<ClientError> for Failure {
         let is_bad = error.is_bad_log() || matches!(error, ClientError::OtherEntry { .. });
         let exit = if is_bad { Exit::Bad } else { Exit::Undone };
         Self { exit, error: error.into(), hint }
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        const REPEAT: &str = "Run the same again: it goes on where it was.";
+        match error {
+            CopyError::Source(error) => error.into(),
+            CopyError::Differs(_) => Self::bad(error),
+            error => Self::undone(error).with_advice(REPEAT),
+        }
+    }
+}
+
+impl From<RecoverError> for Failure {
+    fn from(error: RecoverError) -> Self {
+        match error {
+            RecoverError::Load(error) => error.into(),
+            RecoverError::NotAccepted { .. } => Self::usage(error),
+            error if error.is_bad_log() => Self::bad(error),
+            error => Self::undone(error),
+        }
     }
 }
 
@@ -156,11 +183,14 @@ impl From<LoadError> for Failure {
             LoadError::NotAccepted { .. } => Self::usage(error),
             LoadError::Read(_) | LoadError::Head(_) | LoadError::Rounds { .. } if error.is_bad_log() => {
                 Self::bad(error).with_advice(
-                    "`kiln fsck` names the damaged objects; bring them back from a mirror, a CDN or a backup. Nothing was signed.",
+                    "`kiln recover STORE --from LOG` brings back what a mirror, a CDN or a backup has; `kiln fsck` names the damaged objects. Nothing was signed.",
                 )
             }
             _ if error.is_held() => Self::undone(error)
                 .with_advice("One process writes a log at a time: stop that one first."),
+            LoadError::Round(RoundError::Alarm(Alarm::Fork { .. })) => Self::bad(error).with_advice(
+                "`kiln recover STORE --from LOG...` brings back what a mirror, a CDN or a newer backup has.",
+            ),
             LoadError::Round(RoundError::Guard(_)) if !error.is_bad_log() => Self::undone(error),
             _ if error.is_bad_log() => Self::bad(error),
             _ => Self::undone(error),

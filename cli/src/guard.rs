@@ -10,6 +10,7 @@ use kiln_storage::folder::{Disk, RealDisk};
 use kiln_tiles::VerifierKey;
 
 use crate::failure::Failure;
+use crate::files::real;
 
 /// Where the guard stands.
 #[derive(clap::Args, Clone, Debug)]
@@ -54,16 +55,6 @@ impl GuardFolder {
         make_names_durable(disk.root());
         let register = disk.root().join(vkey.fingerprint().to_hex());
         Ok(FolderRegister::new(Arc::new(disk), register, owner, PATIENCE))
-    }
-}
-
-/// The path that a folder has, or will have once it is made, without links and dots.
-fn real(folder: &Path) -> PathBuf {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let existing = folder.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
-    match existing {
-        Some((ancestor, real)) => real.join(folder.strip_prefix(ancestor).unwrap_or(Path::new(""))),
-        None => folder,
     }
 }
 

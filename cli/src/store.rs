@@ -6,6 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use bytes::Bytes;
+use kiln_client::{AnySource, FolderSource};
+use kiln_storage::{Folder, MutableObjects, ObjectPath, PutError, StorageError};
 use kiln_tiles::{KeyName, SigningKey};
 
 use crate::environment;
@@ -59,6 +62,18 @@ impl FolderStore {
         self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone())
     }
 
+    /// The store itself, made where it is missing. `command` is what a second process is told that
+    /// finds it held.
+    pub(crate) fn open(&self, command: &str) -> Result<Folder, Failure> {
+        let owner = format!("{command}, process {} on {}", std::process::id(), environment::host_name());
+        Ok(Folder::open(&self.folder, owner)?)
+    }
+
+    /// What readers see of it, or would.
+    pub(crate) fn source(&self) -> AnySource {
+        AnySource::Folder(FolderSource::new(self.folder.join("public")))
+    }
+
     pub(crate) fn key_path(&self) -> PathBuf {
         self.folder.join("private/key")
     }
@@ -102,7 +117,8 @@ impl FolderStore {
             Contents::Nothing => Ok(false),
             Contents::PublicHalf => Err(Failure::bad(format!(
                 "{folder} holds what readers see of a log, but its head is gone (private/head): \
-                 a log made anew here would contradict it. Bring private/ back from a backup"
+                 a log made anew here would contradict it. Bring it back: \
+                 `kiln recover {folder} --from {folder}`, or from a mirror, a CDN or a backup"
             ))),
             Contents::Other => Err(Failure::usage(format!(
                 "{folder} holds something that is no log: give a folder that is empty, or none yet"
@@ -166,6 +182,21 @@ impl FolderStore {
         let random = u32::from_be_bytes(random);
         let name = format!("{}/{}-{random:08x}", plain(&environment::host_name()), plain(&folder));
         name.parse().map_err(Failure::usage)
+    }
+}
+
+/// Makes a mutable object of the store these bytes, unless it is already; `false` where somebody else
+/// changed it meanwhile.
+pub(crate) async fn put(store: &impl MutableObjects, name: &str, body: Bytes) -> Result<bool, StorageError> {
+    let path: ObjectPath = name.parse().expect("an object name of this program's");
+    let found = store.read_version(&path).await?;
+    if found.as_ref().is_some_and(|(standing, _)| *standing == body) {
+        return Ok(true);
+    }
+    match store.put(&path, body, found.map(|(_, version)| version)).await {
+        Ok(_) => Ok(true),
+        Err(PutError::Conflict) => Ok(false),
+        Err(PutError::Storage(error)) => Err(error),
     }
 }
 

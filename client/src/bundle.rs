@@ -63,6 +63,16 @@ impl VerifiedBundle {
         self.spans.iter().map(|&(start, end)| u64::from(end - start)).sum()
     }
 
+    /// The entries as a bundle holds them, each behind its length.
+    #[cfg(feature = "stores")]
+    pub(crate) fn framed(&self) -> Bytes {
+        const PREFIX: usize = 2;
+        let ends = self.spans.front().zip(self.spans.back());
+        ends.map_or_else(Bytes::new, |(first, last)| {
+            self.bytes.slice(first.0 as usize - PREFIX..last.1 as usize)
+        })
+    }
+
     /// The entry at an index, as a slice of the bundle's bytes.
     pub(crate) fn entry(&self, index: u64) -> Option<Bytes> {
         let position = usize::try_from(index.checked_sub(self.start)?).ok()?;

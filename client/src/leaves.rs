@@ -68,8 +68,13 @@ impl Leaves {
 
     /// Reads the bundle and verifies every entry in it.
     pub(crate) fn verify_bundle(&self, found: &Found<BundleCoord>) -> Result<VerifiedBundle, ClientError> {
+        Ok(self.verify_hashed(found)?.entries)
+    }
+
+    /// The same, with the tile that the entries hash to.
+    pub(crate) fn verify_hashed(&self, found: &Found<BundleCoord>) -> Result<Hashed, ClientError> {
         let hashed = self.hash(found)?;
-        if self.are(&hashed.tile) { Ok(hashed.entries) } else { Err(self.unlike(&hashed, found)) }
+        if self.are(&hashed.tile) { Ok(hashed) } else { Err(self.unlike(&hashed, found)) }
     }
 
     /// Reads tile and bundle, and says which of them is at fault where one is. The entries are
@@ -125,8 +130,8 @@ impl Leaves {
     }
 }
 
-/// A bundle whose entries are hashed and not yet compared, and the tile that they make.
-struct Hashed {
-    entries: VerifiedBundle,
-    tile: HashTile,
+/// A bundle whose entries are hashed, and the tile that they make.
+pub(crate) struct Hashed {
+    pub(crate) entries: VerifiedBundle,
+    pub(crate) tile: HashTile,
 }

@@ -13,6 +13,7 @@
 //! | submit entries | [`Submitter`] |
 //! | verify that they are where the server said | [`Client::verify_leaves`] |
 //! | verify everything there is | [`Client::check_log`]; in a folder [`Client::check_leftovers`] as well |
+//! | keep a verified copy, or mend a store | `Client::copy_into` (feature `stores`) |
 //!
 //! The formats themselves are in [`tiles`], which is the crate `kiln-tiles`.
 //!
@@ -93,7 +94,8 @@
 //! |---|---|
 //! | `http` (default) | [`HttpSource`], [`Submitter`]; needs a tokio runtime |
 //! | `folder` (default) | [`FolderSource`], the [cache folder](ClientBuilder::disk_cache) |
-//! | `tokio` | [`Client::follow`], hashing on all cores; implied by the two above |
+//! | `stores` | `StoreSource` and `Client::copy_into`: logs in any store of `kiln-storage`, and copies in one |
+//! | `tokio` | [`Client::follow`], hashing on all cores; implied by the others |
 //!
 //! Without any of them, [`verify()`] and a [`Client`] over any [`Source`] remain. They need no runtime
 //! and build for `wasm32-unknown-unknown`.
@@ -109,6 +111,8 @@ mod bundle;
 mod cache;
 mod check;
 mod client;
+#[cfg(feature = "stores")]
+mod copy;
 mod error;
 mod fetch;
 mod find;
@@ -127,6 +131,8 @@ mod pipeline;
 mod places;
 mod signers;
 mod source;
+#[cfg(feature = "stores")]
+mod store;
 mod stream;
 mod tree;
 mod verify;
@@ -139,6 +145,8 @@ pub use builder::ClientBuilder;
 pub use bundle::VerifiedBundle;
 pub use check::Checked;
 pub use client::{Client, Freshness, Update};
+#[cfg(feature = "stores")]
+pub use copy::{Copied, CopyError, Existing};
 pub use error::{BadLog, ClientError, Evidence, Fault};
 pub use find::Progress;
 #[cfg(feature = "folder")]
@@ -153,5 +161,7 @@ pub use leftovers::{Files, Leftovers};
 pub use memory::MemorySource;
 pub use signers::OtherKeys;
 pub use source::{Source, SourceError};
+#[cfg(feature = "stores")]
+pub use store::StoreSource;
 pub use stream::{Bundles, Entries};
 pub use verify::{Claim, VerifyError, verify, verify_leaf};

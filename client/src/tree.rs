@@ -9,7 +9,9 @@ use kiln_tiles::{
     partial_tiles,
 };
 
-#[cfg(feature = "folder")]
+#[cfg(feature = "stores")]
+use kiln_tiles::RightEdge;
+#[cfg(any(feature = "folder", feature = "stores"))]
 use kiln_tiles::TILE_WIDTH;
 
 use crate::bundle::VerifiedBundle;
@@ -204,7 +206,7 @@ impl<S: Source> Tree<S> {
     }
 
     /// The tile that the tree has at this place, verified.
-    #[cfg(feature = "folder")]
+    #[cfg(any(feature = "folder", feature = "stores"))]
     pub(crate) async fn tile(&self, level: u8, index: u64) -> Result<HashTile, ClientError> {
         let coord = TileCoord::in_tree(level, index, self.head.size());
         let missing = || BadLog::Missing { path: format!("tile {index} of level {level}") };
@@ -215,6 +217,20 @@ impl<S: Source> Tree<S> {
         let first = Node::new(8 * level, index * TILE_WIDTH).ok_or_else(missing)?;
         let tile = self.with_nodes(&[first], |tiles| tiles.tile(coord).cloned()).await?;
         Ok(tile.ok_or_else(missing)?)
+    }
+
+    /// The right edge that the tree had at an earlier size.
+    #[cfg(feature = "stores")]
+    pub(crate) async fn edge_at(&self, size: u64) -> Result<RightEdge, ClientError> {
+        let beyond = ClientError::Beyond { wanted: size, size: self.head.size() };
+        let root = self.root_at(size).await?;
+        let head = root.and_then(|root| TreeHead::new(size, root)).ok_or(beyond)?;
+        let mut tiles = Vec::new();
+        for coord in partial_tiles(size) {
+            let tile = self.tile(coord.level(), coord.index()).await?;
+            tiles.extend(tile.prefix(coord.width())); // what is missing, `open` names
+        }
+        Ok(RightEdge::open(head, &tiles).map_err(BadLog::Edge)?)
     }
 
     /// Reads the bundle of these leaves, without verifying it.

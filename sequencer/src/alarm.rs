@@ -13,6 +13,10 @@ pub enum Voice {
     Checkpoint,
     /// The checkpoint that readers see elsewhere, at the log's public URL.
     Public,
+    /// The head, in the store.
+    Head,
+    /// A checkpoint that somebody else holds, whom a log is brought back from.
+    Source,
 }
 
 impl std::fmt::Display for Voice {
@@ -21,6 +25,8 @@ impl std::fmt::Display for Voice {
             Self::Guard => "the guard",
             Self::Checkpoint => "the published checkpoint",
             Self::Public => "the checkpoint at the public URL",
+            Self::Head => "the head",
+            Self::Source => "the log to recover from",
         })
     }
 }

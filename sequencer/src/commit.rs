@@ -9,8 +9,8 @@ use crate::record::HeadRecord;
 /// The head as this writer saw it last, and leave to replace it.
 pub(crate) struct Head<R: Register> {
     pub(crate) held: R::Held,
-    /// The record that it holds.
-    pub(crate) bytes: Bytes,
+    /// The record that it holds; `None` before the first.
+    pub(crate) bytes: Option<Bytes>,
 }
 
 /// How often a commit whose outcome is unknown is decided and sent again, before a new load has to
@@ -26,15 +26,15 @@ impl<R: Register> Head<R> {
         let (mut held, mut last_error) = (self.held, RoundError::Fenced);
         for attempt in 0..TRIES {
             match register.swap(held, bytes.clone()).await {
-                Ok(held) => return Ok(Self { held, bytes }),
+                Ok(held) => return Ok(Self { held, bytes: Some(bytes) }),
                 Err(SwapError::Storage(error)) => last_error = error.into(),
                 Err(SwapError::Conflict) => {}
             }
             back_off(attempt).await;
             let Loaded { held: again, value } = register.load().await?;
             held = match value {
-                Some(value) if value == bytes => return Ok(Self { held: again, bytes }),
-                Some(value) if value == before => again,
+                Some(value) if value == bytes => return Ok(Self { held: again, bytes: Some(bytes) }),
+                value if value == before => again,
                 _ => return Err(RoundError::Fenced),
             };
         }

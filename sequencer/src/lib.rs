@@ -6,6 +6,7 @@
 //! | say what a log is made of | [`Log`]: key, store, guard, dedup index, [`Environment`] |
 //! | make one | [`create_log`] |
 //! | run one | [`Sequencer`]: [`load`](Sequencer::load), then [`run`](Sequencer::run); or [`stand_by`](Sequencer::stand_by) |
+//! | bring one back that lost something | [`Recovery`]; the head of a copy of one is [`CopyHead`] |
 //! | feed it from within the process | [`Shared::pool`] |
 //! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
 //! | know how it is | [`Shared::state`], [`Metrics`] |
@@ -77,6 +78,8 @@ mod pool;
 mod publish;
 mod read;
 mod record;
+mod recover;
+mod replace;
 mod round;
 mod rounds;
 mod sequencer;
@@ -100,6 +103,8 @@ pub use metrics::Metrics;
 pub use pool::{Answer, MAX_ROUND_BYTES, Pool, PoolLimits, Refusal, Wait};
 pub use read::ReadError;
 pub use record::{HeadRecord, MAX_ROUNDS, ParseHeadError, Round};
+pub use recover::{Plan, RecoverError, Recovery};
+pub use replace::CopyHead;
 pub use round::Writer;
 pub use sequencer::{Options, Sequencer, Shared};
 pub use server::{LogServer, ServerOptions, SubmissionLimits};

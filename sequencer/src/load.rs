@@ -220,7 +220,7 @@ impl<S: Store, G: Register> Writer<S, G> {
         let settler = settler.settle(&rounds).await?;
         let (publisher, published) = publisher.publish(&rounds).await?;
         let (number, time, tree) = (record.number, record.time(), settler.tree.clone());
-        let (head, settled, unsettled) = (Head { held, bytes }, record.head, VecDeque::new());
+        let (head, settled, unsettled) = (Head { held, bytes: Some(bytes) }, record.head, VecDeque::new());
         let committer = Committer { log, id, head, number, time, tree, settled, unsettled, answers };
         Ok(Self { committer, settler, publisher, published })
     }

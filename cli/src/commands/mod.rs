@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod add;
+mod backup;
 mod bench;
 mod fsck;
 mod get;
@@ -8,6 +9,7 @@ mod info;
 mod init;
 mod key;
 mod prove;
+mod recover;
 mod serve;
 mod tail;
 mod verify;
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Info(info::Info),
     Tail(tail::Tail),
     Fsck(fsck::Fsck),
+    Backup(backup::Backup),
+    Recover(recover::Recover),
     #[command(subcommand)]
     Key(key::Key),
     Bench(bench::Bench),
@@ -52,6 +56,8 @@ impl Command {
             Self::Info(command) => on_runtime(command.run(output)),
             Self::Tail(command) => on_runtime(command.run(output)),
             Self::Fsck(command) => on_runtime(command.run(output)),
+            Self::Backup(command) => on_runtime(command.run(output)),
+            Self::Recover(command) => on_runtime(command.run(output)),
             Self::Bench(command) => on_runtime(command.run(output)),
             Self::Vkey(command) => command.run(output),
             Self::Verify(command) => command.run(output),

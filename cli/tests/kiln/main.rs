@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod adding;
+mod backups;
 mod doors;
 mod exit_codes;
 mod first_hour;

@@ -32,9 +32,15 @@ const HASHED: usize = MAGIC.len() + 8 + 8;
 const HEADER: usize = HASHED + 32;
 
 /// A register in a folder of its own, locked while somebody holds leave to swap.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct FolderRegister<D: Disk = RealDisk> {
     inner: Arc<Inner<D>>,
+}
+
+impl<D: Disk> Clone for FolderRegister<D> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
 }
 
 #[derive(Debug)]

@@ -10,12 +10,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use kiln_sequencer::{
     CatchUp, Description, LoadError, LogServer, Options, PoolLimits, Sequencer, ServerOptions, Status,
     SubmissionLimits, Writer,
 };
-use kiln_storage::{Folder, FolderRegister, MutableObjects, ObjectPath, PutError};
+use kiln_storage::{Folder, FolderRegister};
 use kiln_tiles::{KeyName, MAX_ENTRY_SIZE, TreeHead};
 use tokio::sync::watch;
 
@@ -26,7 +25,7 @@ use crate::keys::KeyArgs;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{parse_bytes, parse_span};
-use crate::store::FolderStore;
+use crate::store::{FolderStore, put};
 use doors::{DoorArgs, Doors};
 
 type FolderSequencer = Sequencer<Folder, FolderRegister>;
@@ -160,7 +159,7 @@ impl Serve {
     fn options(&self) -> Options {
         let LimitArgs { round_bytes, pool_entries, pool_bytes, .. } = self.limits;
         let pool = PoolLimits { entries: pool_entries, bytes: pool_bytes, round_bytes };
-        Options { interval: self.interval, pool, accept_head: self.accept_head }
+        Options { interval: self.interval, pool, accept_head: self.accept_head, ..Options::default() }
     }
 
     fn submission_limits(&self) -> SubmissionLimits {
@@ -208,19 +207,11 @@ async fn load(sequencer: &FolderSequencer) -> Result<FolderWriter, Failure> {
     }
 }
 
-/// Writes `log.json`, if it says something new.
+/// Writes `log.json`, if it says something new. Whoever else wrote it meanwhile is no writer of this
+/// log: it is advice, and stays.
 async fn publish(store: &Folder, description: &Description) -> Result<(), Failure> {
-    let path: ObjectPath = "log.json".parse().expect("an object name");
-    let json = Bytes::from(description.to_json());
-    let found = store.read_version(&path).await?;
-    if found.as_ref().is_some_and(|(standing, _)| *standing == json) {
-        return Ok(());
-    }
-    match store.put(&path, json, found.map(|(_, version)| version)).await {
-        // Whoever else wrote it meanwhile is no writer of this log: it is advice, and stays.
-        Ok(_) | Err(PutError::Conflict) => Ok(()),
-        Err(PutError::Storage(error)) => Err(error.into()),
-    }
+    put(store, "log.json", description.to_json().into()).await?;
+    Ok(())
 }
 
 /// Tells that the process was told to stop.
