@@ -1,0 +1,89 @@
+//! What the errors of an object store ask of the caller.
+
+use std::fmt::Display;
+
+use object_store::Error;
+
+use crate::error::{StorageError, StorageErrorKind};
+
+/// The error of an operation that is no answer to a condition.
+pub(super) fn storage_error(operation: &'static str, object: &dyn Display, error: Error) -> StorageError {
+    StorageError::new(kind_of(&error), operation, object, Some(error.into()))
+}
+
+fn kind_of(error: &Error) -> StorageErrorKind {
+    // Quotas come with various statuses: 403, 409, 507. Only the text tells, in which the words stand
+    // that each store has for it.
+    let text = error.to_string();
+    let full = ["507 Insufficient Storage", "QuotaExceeded", "StorageFull", "quotaExceeded"];
+    if full.iter().any(|words| text.contains(words)) {
+        return StorageErrorKind::Full;
+    }
+    match error {
+        // Not found is the bucket: a missing object is no error where one is read, created or replaced.
+        Error::PermissionDenied { .. }
+        | Error::Unauthenticated { .. }
+        | Error::NotFound { .. }
+        | Error::NotSupported { .. }
+        | Error::NotImplemented { .. } => StorageErrorKind::Denied,
+        _ => StorageErrorKind::Transient,
+    }
+}
+
+/// Whether it is the bucket that is missing, by the codes of S3, Azure and Google. A log in a bucket
+/// that was deleted, or misspelt, is not an empty log.
+pub(super) fn is_bucket_missing(error: &Error) -> bool {
+    let text = error.to_string();
+    let codes = ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
+    matches!(error, Error::NotFound { .. }) && codes.iter().any(|code| text.contains(code))
+}
+
+/// Whether a condition did not hold. An `Update` of an object that is gone answers 404 on some stores
+/// and 412 on others; S3 answers 409 while another write is under way.
+pub(super) fn is_conflict(error: &Error) -> bool {
+    match error {
+        Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. } => true,
+        Error::NotFound { .. } => !is_bucket_missing(error),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic(text: &str) -> Error {
+        Error::Generic { store: "S3", source: text.into() }
+    }
+
+    fn not_found(text: &str) -> Error {
+        Error::NotFound { path: "private/head".into(), source: text.into() }
+    }
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        use StorageErrorKind as K;
+        let path = || "p".to_owned();
+        let quota = Error::PermissionDenied { path: path(), source: "<Code>QuotaExceeded</Code>".into() };
+        let status = "Server returned non-2xx status code: 507 Insufficient Storage: ";
+        for (error, kind) in [
+            (generic("connection refused"), K::Transient),
+            (generic(status), K::Full),
+            (generic("XMinioStorageFull"), K::Full),
+            (quota, K::Full),
+            (Error::PermissionDenied { path: path(), source: "403".into() }, K::Denied),
+            (Error::Unauthenticated { path: path(), source: "401".into() }, K::Denied),
+            (not_found("<Code>NoSuchBucket</Code>"), K::Denied),
+        ] {
+            let text = error.to_string();
+            assert_eq!(storage_error("create", &"tile", error).kind(), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_bucket_is_no_missing_object() {
+        assert!(is_conflict(&not_found("<Code>NoSuchKey</Code>")));
+        assert!(!is_conflict(&not_found("<Code>NoSuchBucket</Code>")));
+        assert!(!is_conflict(&generic("500")));
+    }
+}
