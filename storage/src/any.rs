@@ -4,9 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::bucket::{Bucket, BucketHeld, BucketRegister, BucketVersion};
+use crate::bucket::{Bucket, BucketHeld, BucketListing, BucketRegister, BucketVersion};
 use crate::error::{CreateError, PutError, StorageError, SwapError};
-use crate::folder::{Folder, FolderHeld, FolderRegister};
+use crate::folder::{Folder, FolderHeld, FolderListing, FolderRegister};
+use crate::partials::{PartialListing, PartialObjects, PartialPath};
 use crate::path::ObjectPath;
 use crate::store::{ImmutableObjects, Loaded, MutableObjects, Object, Register, Store};
 
@@ -48,6 +49,15 @@ pub enum AnyVersion {
     Folder([u8; 32]),
     /// In a bucket.
     Bucket(BucketVersion),
+}
+
+/// A walk through the partial objects of a store of either kind.
+#[derive(Debug)]
+pub enum AnyListing {
+    /// Of one in a folder.
+    Folder(FolderListing),
+    /// Of one in a bucket.
+    Bucket(BucketListing),
 }
 
 impl AnyStore {
@@ -166,6 +176,33 @@ impl MutableObjects for AnyStore {
                 bucket.put(path, body, Some(version)).await.map(AnyVersion::Bucket)
             }
             _ => Err(PutError::Conflict),
+        }
+    }
+}
+
+impl PartialObjects for AnyStore {
+    type Listing = AnyListing;
+
+    fn list_partials(&self) -> AnyListing {
+        match &self.kind {
+            Kind::Folder(folder) => AnyListing::Folder(folder.list_partials()),
+            Kind::Bucket(bucket) => AnyListing::Bucket(bucket.list_partials()),
+        }
+    }
+
+    async fn remove_partials(&self, paths: Vec<PartialPath>) -> Result<(), StorageError> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.remove_partials(paths).await,
+            Kind::Bucket(bucket) => bucket.remove_partials(paths).await,
+        }
+    }
+}
+
+impl PartialListing for AnyListing {
+    async fn next(&mut self) -> Result<Option<Vec<PartialPath>>, StorageError> {
+        match self {
+            Self::Folder(listing) => listing.next().await,
+            Self::Bucket(listing) => listing.next().await,
         }
     }
 }

@@ -8,12 +8,14 @@
 //! # }
 //! ```
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::error::{CreateError, PutError, StorageErrorKind, SwapError};
+use crate::partials::{PartialListing, PartialObjects, PartialPath};
 use crate::path::ObjectPath;
 use crate::store::{Loaded, Object, Register, Store};
 
@@ -32,6 +34,15 @@ pub async fn check<S: Store, F: Future<Output = S>>(empty: impl Fn() -> F) {
     of_racing_puts_one_wins(empty().await).await;
     a_register_is_empty_then_holds_what_was_swapped_in(empty().await).await;
     of_racing_swaps_one_wins(empty().await).await;
+}
+
+/// Checks what [`PartialObjects`] promises, each on a new and empty store.
+///
+/// # Panics
+/// Where the store breaks one.
+pub async fn check_partials<S: Store + PartialObjects, F: Future<Output = S>>(empty: impl Fn() -> F) {
+    partial_objects_are_listed_and_removed(empty().await).await;
+    many_partial_objects_come_in_batches(empty().await).await;
 }
 
 fn path(name: &str) -> ObjectPath {
@@ -161,4 +172,52 @@ async fn count_one<R: Register>(register: &R, writer: u64) -> bool {
         Err(SwapError::Conflict) => false,
         Err(SwapError::Storage(error)) => panic!("{error}"),
     }
+}
+
+async fn partial_objects_are_listed_and_removed<S: Store + PartialObjects>(store: S) {
+    assert_eq!(partials(&store).await, BTreeSet::new(), "nothing is in an empty store");
+    let partial = ["tile/0/000.p/1", "tile/0/000.p/255", "tile/0/x001/x234/067.p/7", "tile/entries/000.p/3"];
+    let other =
+        ["tile/0/000", "tile/0/x001/x234/067", "tile/entries/000", "tile/1/notes.txt", "index/000.p/1"];
+    let objects = partial.iter().chain(&other).map(|name| object(name, b"x"));
+    store.create(objects.collect()).await.expect("new objects");
+    assert_eq!(partials(&store).await, partial.map(String::from).into());
+    let gone = [partial[0], partial[1], partial[2], "tile/5/000.p/9"].map(partial_path);
+    for _ in 0..2 {
+        store.remove_partials(gone.to_vec()).await.expect("also what is gone, or never was");
+    }
+    assert_eq!(partials(&store).await, [partial[3].to_owned()].into());
+    for name in other {
+        assert!(store.read(&path(name)).await.expect("a read").is_some(), "{name} is no partial object");
+    }
+    assert_eq!(store.read(&path(partial[0])).await.expect("a read"), None);
+    store.create(vec![object(partial[0], b"x")]).await.expect("it comes back");
+    assert_eq!(partials(&store).await, [partial[0], partial[3]].map(String::from).into());
+    store.remove_partials(Vec::new()).await.expect("nothing to do");
+}
+
+/// More than a page of any object store.
+async fn many_partial_objects_come_in_batches<S: Store + PartialObjects>(store: S) {
+    let names = (0..5).flat_map(|tile| (1..=255).map(move |width| format!("tile/0/00{tile}.p/{width}")));
+    let names: BTreeSet<String> = names.collect();
+    store.create(names.iter().map(|name| object(name, b"x")).collect()).await.expect("new objects");
+    assert_eq!(partials(&store).await, names);
+    let gone = names.iter().map(|name| partial_path(name)).collect();
+    store.remove_partials(gone).await.expect("all of them");
+    assert_eq!(partials(&store).await, BTreeSet::new());
+}
+
+fn partial_path(name: &str) -> PartialPath {
+    path(name).try_into().expect("a partial name in this file")
+}
+
+async fn partials<S: PartialObjects>(store: &S) -> BTreeSet<String> {
+    let (mut all, mut listing) = (BTreeSet::new(), store.list_partials());
+    while let Some(batch) = listing.next().await.expect("a listing") {
+        assert!((1..=S::Listing::MAX_BATCH).contains(&batch.len()), "a batch of {}", batch.len());
+        for name in batch {
+            assert!(all.insert(name.to_string()), "{name} is listed twice");
+        }
+    }
+    all
 }

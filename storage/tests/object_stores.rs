@@ -1,6 +1,7 @@
 //! Real object stores keep the contract: `KILN_TEST_STORE` names a bucket to write to, such as
 //! `s3://bucket/prefix`, and the environment has the credentials. See `interop/object-stores/run`.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kiln_storage::{AnyStore, Bucket, BucketUrl, contract};
@@ -22,11 +23,13 @@ fn new_prefix() -> Option<BucketUrl> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_real_store_keeps_the_contract() {
     let Some(url) = new_prefix() else { return };
-    let number = std::sync::atomic::AtomicU32::new(0);
-    contract::check(|| async {
-        let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let url = format!("{url}/{number}").parse().unwrap();
-        AnyStore::from(Bucket::open(&url).unwrap())
-    })
-    .await;
+    let number = AtomicU32::new(0);
+    let empty = || async { below(&url, number.fetch_add(1, Ordering::Relaxed)) };
+    contract::check(empty).await;
+    contract::check_partials(empty).await;
+}
+
+fn below(url: &BucketUrl, number: u32) -> AnyStore {
+    let url = format!("{url}/{number}").parse().expect("a prefix below a prefix");
+    Bucket::open(&url).expect("credentials in the environment").into()
 }

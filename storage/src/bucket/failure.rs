@@ -19,13 +19,18 @@ fn kind_of(error: &Error) -> StorageErrorKind {
     if full.iter().any(|words| text.contains(words)) {
         return StorageErrorKind::Full;
     }
+    if is_unknown(error) {
+        return StorageErrorKind::Denied;
+    }
+    // Of a removal of many objects at once, each is denied by itself within an answer of 200.
+    if ["(code: AccessDenied)", "(code: 403)"].iter().any(|words| text.contains(words)) {
+        return StorageErrorKind::Denied;
+    }
     match error {
         // Not found is the bucket: a missing object is no error where one is read, created or replaced.
-        Error::PermissionDenied { .. }
-        | Error::Unauthenticated { .. }
-        | Error::NotFound { .. }
-        | Error::NotSupported { .. }
-        | Error::NotImplemented { .. } => StorageErrorKind::Denied,
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } | Error::NotFound { .. } => {
+            StorageErrorKind::Denied
+        }
         _ => StorageErrorKind::Transient,
     }
 }
@@ -46,6 +51,12 @@ pub(super) fn is_conflict(error: &Error) -> bool {
         Error::NotFound { .. } => !is_bucket_missing(error),
         _ => false,
     }
+}
+
+/// Whether the store says that it does not know what was asked: 501, or a driver without it.
+pub(super) fn is_unknown(error: &Error) -> bool {
+    matches!(error, Error::NotSupported { .. } | Error::NotImplemented { .. })
+        || error.to_string().contains("501 Not Implemented")
 }
 
 #[cfg(test)]
@@ -69,10 +80,15 @@ mod tests {
         for (error, kind) in [
             (generic("connection refused"), K::Transient),
             (generic(status), K::Full),
+            (generic("501 Not Implemented: <Code>NotImplemented</Code>"), K::Denied),
             (generic("XMinioStorageFull"), K::Full),
             (quota, K::Full),
             (Error::PermissionDenied { path: path(), source: "403".into() }, K::Denied),
             (Error::Unauthenticated { path: path(), source: "401".into() }, K::Denied),
+            (
+                generic("DeleteObjects request failed for key a: Access Denied (code: AccessDenied)"),
+                K::Denied,
+            ),
             (not_found("<Code>NoSuchBucket</Code>"), K::Denied),
         ] {
             let text = error.to_string();

@@ -7,7 +7,6 @@
 //!     tile/...               created where none is, never replaced
 //! s3://bucket/prefix/private/
 //!     head                   the commit register, see [`BucketRegister`]
-//!     probe                  see [`Bucket::check_conditions`]
 //! ```
 //!
 //! A write whose answer was lost may have arrived, or may arrive later. Every write here carries a
@@ -22,6 +21,7 @@ mod failure;
 mod objects;
 mod open;
 mod pace;
+mod partials;
 mod register;
 mod transport;
 mod url;
@@ -35,6 +35,7 @@ use object_store::ObjectStore;
 
 pub use objects::BucketVersion;
 pub use open::OpenBucketError;
+pub use partials::BucketListing;
 pub use register::{BucketHeld, BucketRegister};
 pub use url::{BucketUrl, Cloud, ParseBucketUrlError};
 

@@ -115,7 +115,12 @@ impl Objects {
 
     /// An object as a person would name it.
     pub(super) fn name(&self, path: &Path) -> String {
-        let rest = path.as_ref().strip_prefix(self.url.prefix()).unwrap_or(path.as_ref());
-        format!("{}/{}", self.url, rest.trim_start_matches('/'))
+        format!("{}/{}", self.url, self.relative(path))
+    }
+
+    /// The name of an object, below the prefix.
+    pub(super) fn relative<'a>(&self, path: &'a Path) -> &'a str {
+        let path = path.as_ref();
+        path.strip_prefix(self.url.prefix()).unwrap_or(path).trim_start_matches('/')
     }
 }
