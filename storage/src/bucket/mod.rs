@@ -7,6 +7,7 @@
 //!     tile/...               created where none is, never replaced
 //! s3://bucket/prefix/private/
 //!     head                   the commit register, see [`BucketRegister`]
+//!     probe                  see [`Bucket::check_conditions`]
 //! ```
 //!
 //! A write whose answer was lost may have arrived, or may arrive later. Every write here carries a
@@ -17,6 +18,7 @@
 //! 404 for an object that is not there, so not even an empty log could be told from a forbidden one.
 
 mod attributes;
+mod conditions;
 mod failure;
 mod objects;
 mod open;
@@ -33,6 +35,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 
+pub use conditions::ConditionsError;
 pub use objects::BucketVersion;
 pub use open::OpenBucketError;
 pub use partials::BucketListing;
