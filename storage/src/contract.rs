@@ -30,10 +30,12 @@ pub async fn check<S: Store, F: Future<Output = S>>(empty: impl Fn() -> F) {
     created_objects_are_read_back(empty().await).await;
     creating_again_changes_nothing(empty().await).await;
     a_different_object_is_replaced_or_refused(empty().await).await;
+    of_racing_creators_of_one_object_all_succeed(empty().await).await;
     a_put_needs_the_version_it_replaces(empty().await).await;
     of_racing_puts_one_wins(empty().await).await;
     a_register_is_empty_then_holds_what_was_swapped_in(empty().await).await;
     of_racing_swaps_one_wins(empty().await).await;
+    what_is_large_is_kept_whole(empty().await).await;
 }
 
 /// Checks what [`PartialObjects`] promises, each on a new and empty store.
@@ -84,6 +86,17 @@ async fn a_different_object_is_replaced_or_refused<S: Store>(store: S) {
         Err(error) => panic!("neither replaced nor refused: {error}"),
     };
     assert_eq!(store.read(&path("tile/0/000")).await.expect("a read").as_deref(), Some(expected));
+}
+
+/// A writer that recovers creates what another is creating.
+async fn of_racing_creators_of_one_object_all_succeed<S: Store>(store: S) {
+    let store = Arc::new(store);
+    let writers = (0..WRITERS).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.create(vec![object("tile/0/000", b"same")]).await.is_ok() })
+    });
+    assert_eq!(count_wins(writers.collect()).await as u64, WRITERS);
+    assert_eq!(store.read(&path("tile/0/000")).await.expect("a read"), Some(Bytes::from_static(b"same")));
 }
 
 async fn a_put_needs_the_version_it_replaces<S: Store>(store: S) {
@@ -153,6 +166,20 @@ async fn of_racing_swaps_one_wins<S: Store>(store: S) {
     count_wins(writers.collect()).await;
     let loaded = store.head().load().await.expect("a load");
     assert_eq!(count_of(loaded.value.as_ref()), WRITERS * SWAPS);
+}
+
+/// More than one packet, buffer or part of an upload holds.
+async fn what_is_large_is_kept_whole<S: Store>(store: S) {
+    let large =
+        Bytes::from_iter((0..(5u32 << 20) + 1).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]));
+    let larger = Bytes::from([&large[..], b"more"].concat());
+    let held = store.head().load().await.expect("a load").held;
+    let held = store.head().swap(held, large.clone()).await.expect("a large swap");
+    drop(store.head().swap(held, larger.clone()).await.expect("a larger one"));
+    assert!(store.head().load().await.expect("a load").value == Some(larger), "a swapped value is another");
+    let bundle = path("tile/entries/000");
+    store.create(vec![Object { path: bundle.clone(), body: large.clone() }]).await.expect("a large object");
+    assert!(store.read(&bundle).await.expect("a read") == Some(large), "a created object is another");
 }
 
 /// The value is `<count> <writer>`: no two that are swapped in are equal.

@@ -4,7 +4,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kiln_storage::{AnyStore, Bucket, BucketUrl, contract};
+use bytes::Bytes;
+use kiln_storage::{
+    AnyStore, Bucket, BucketUrl, MutableObjects, PutError, Register, StorageErrorKind, Store, contract,
+};
 
 /// A prefix that no run had before. Each check gets one of its own below it.
 fn new_prefix() -> Option<BucketUrl> {
@@ -27,6 +30,32 @@ async fn a_real_store_keeps_the_contract() {
     let empty = || async { below(&url, number.fetch_add(1, Ordering::Relaxed)) };
     contract::check(empty).await;
     contract::check_partials(empty).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_real_store_keeps_conditions_while_many_probe_it() {
+    let Some(url) = new_prefix() else { return };
+    let bucket = Bucket::open(&url).expect("credentials in the environment");
+    let probes = (0..20).map(|number| {
+        let bucket = bucket.clone();
+        tokio::spawn(async move { bucket.check_conditions([number; 16]).await })
+    });
+    for probe in probes.collect::<Vec<_>>() {
+        probe.await.expect("a probe of this file").expect("a store that keeps conditions");
+    }
+}
+
+/// A log in a bucket that was deleted, or misspelt, is not an empty log.
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_no_empty_store() {
+    let Some(url) = new_prefix() else { return };
+    let scheme = url.to_string().split("://").next().expect("a scheme").to_owned();
+    let bucket = Bucket::open(&format!("{scheme}://kiln-no-such-bucket").parse().unwrap());
+    let bucket = bucket.expect("credentials in the environment");
+    let error = bucket.head().load().await.expect_err("a bucket that is not there");
+    assert_eq!(error.kind(), StorageErrorKind::Denied, "{error}");
+    let checkpoint = bucket.put(&"checkpoint".parse().unwrap(), Bytes::new(), None).await;
+    assert!(matches!(checkpoint, Err(PutError::Storage(e)) if e.kind() == StorageErrorKind::Denied));
 }
 
 fn below(url: &BucketUrl, number: u32) -> AnyStore {
