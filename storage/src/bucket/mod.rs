@@ -45,6 +45,7 @@ pub use url::{BucketUrl, Cloud, ParseBucketUrlError};
 use self::attributes::attributes_of;
 use self::failure::is_conflict;
 use self::objects::Objects;
+use self::pace::Pace;
 use crate::error::{CreateError, PutError, StorageError, StorageErrorKind};
 use crate::path::ObjectPath;
 use crate::store::{ImmutableObjects, MutableObjects, Object, Store};
@@ -64,7 +65,11 @@ impl Bucket {
     /// The store at a URL, over an object store of one's own.
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>, url: &BucketUrl) -> Self {
-        let objects = Arc::new(Objects::new(store, url.clone()));
+        Self::paced(store, url, Pace::of(url.cloud()))
+    }
+
+    fn paced(store: Arc<dyn ObjectStore>, url: &BucketUrl, pace: Pace) -> Self {
+        let objects = Arc::new(Objects::new(store, url.clone(), pace));
         let head = BucketRegister::new(objects.clone(), objects.path(&"private/head"));
         Self { objects, head }
     }

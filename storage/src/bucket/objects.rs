@@ -29,8 +29,7 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, url: BucketUrl) -> Self {
-        let pace = Pace::of(url.cloud());
+    pub(super) fn new(store: Arc<dyn ObjectStore>, url: BucketUrl, pace: Pace) -> Self {
         Self { store, url, pace }
     }
 

@@ -10,6 +10,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::Bucket;
+use super::pace::Pace;
 use super::transport::Connector;
 use super::url::{BucketUrl, Cloud};
 
@@ -40,7 +41,8 @@ impl Bucket {
             Cloud::Azure => azure(url),
         };
         let store = store.map_err(|source| OpenBucketError { url: url.clone(), source: source.into() })?;
-        Ok(Self::over(store, url))
+        let emulated = url.cloud() == Cloud::Google && google_emulator().is_some();
+        Ok(Self::paced(store, url, if emulated { Pace::none() } else { Pace::of(url.cloud()) }))
     }
 }
 
@@ -80,9 +82,8 @@ fn s3(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
 
 fn google(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
     let mut builder = GoogleCloudStorageBuilder::from_env();
-    if let Some(emulator) = variable("STORAGE_EMULATOR_HOST") {
-        let base = if emulator.contains("://") { emulator } else { format!("http://{emulator}") };
-        builder = builder.with_base_url(&base).with_skip_signature(true);
+    if let Some(base) = google_emulator() {
+        builder = builder.with_base_url(&base).with_bearer_token("none"); // it asks for none
     }
     let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
     let builder = builder
@@ -91,6 +92,12 @@ fn google(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
         .with_retry(retries(AFTER_A_SECOND))
         .with_http_connector(Connector);
     Ok(Arc::new(builder.build()?))
+}
+
+/// What Google's own clients read, with a scheme or without.
+fn google_emulator() -> Option<String> {
+    let host = variable("STORAGE_EMULATOR_HOST")?;
+    Some(if host.contains("://") { host } else { format!("http://{host}") })
 }
 
 fn azure(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
