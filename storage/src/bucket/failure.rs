@@ -6,8 +6,21 @@ use object_store::Error;
 
 use crate::error::{StorageError, StorageErrorKind};
 
+/// Where credentials are asked for that the environment does not have.
+const METADATA: [&str; 3] = ["169.254.169.254", "169.254.170.2", "metadata.google.internal"];
+
+/// What is wrong is not the service that did not answer, on most machines.
+#[derive(Debug, thiserror::Error)]
+#[error("no credentials in the environment, and none from the machine: {0}")]
+struct NoCredentials(#[source] Error);
+
 /// The error of an operation that is no answer to a condition.
 pub(super) fn storage_error(operation: &'static str, object: &dyn Display, error: Error) -> StorageError {
+    let text = error.to_string();
+    if METADATA.iter().any(|host| text.contains(host)) {
+        let source = NoCredentials(error).into();
+        return StorageError::new(StorageErrorKind::Denied, operation, object, Some(source));
+    }
     StorageError::new(kind_of(&error), operation, object, Some(error.into()))
 }
 
@@ -22,8 +35,10 @@ fn kind_of(error: &Error) -> StorageErrorKind {
     if is_unknown(error) {
         return StorageErrorKind::Denied;
     }
-    // Of a removal of many objects at once, each is denied by itself within an answer of 200.
-    if ["(code: AccessDenied)", "(code: 403)"].iter().any(|words| text.contains(words)) {
+    // Of a removal of many objects at once, each is denied by itself within an answer of 200. In another
+    // region than the one asked, S3 answers 301, to nowhere.
+    let denied = ["(code: AccessDenied)", "(code: 403)", "incorrectly configured region"];
+    if denied.iter().any(|words| text.contains(words)) {
         return StorageErrorKind::Denied;
     }
     match error {
@@ -89,6 +104,8 @@ mod tests {
                 generic("DeleteObjects request failed for key a: Access Denied (code: AccessDenied)"),
                 K::Denied,
             ),
+            (generic("Received redirect without LOCATION, .. an incorrectly configured region"), K::Denied),
+            (generic("PUT http://169.254.169.254/latest/api/token - connection refused"), K::Denied),
             (not_found("<Code>NoSuchBucket</Code>"), K::Denied),
         ] {
             let text = error.to_string();
