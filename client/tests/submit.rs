@@ -49,7 +49,7 @@ async fn what_no_log_takes_is_not_sent() {
     assert!(matches!(log.submit_batch(&[&b"x"[..], b""]).await, Err(SubmitError::Empty)));
     assert!(matches!(log.submit_batch(&[[7]; 4_097]).await, Err(SubmitError::BatchTooLarge)));
     assert!(matches!(log.submit_batch(&[[7; 65_534]; 65]).await, Err(SubmitError::BatchTooLarge)));
-    assert_eq!(log.submit_batch::<Vec<u8>>(&[]).await.unwrap(), []);
+    assert!(log.submit_batch::<Vec<u8>>(&[]).await.unwrap().is_empty());
     assert_eq!(server.requests(), 0);
 }
 

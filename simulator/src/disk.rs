@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kiln_storage::folder::Disk;
+use kiln_storage::folder::{Disk, Entry};
 
 /// What happens at an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -225,6 +225,17 @@ impl State {
         Ok(())
     }
 
+    /// What stands directly in a folder.
+    fn list(&self, folder: &Path) -> Vec<Entry> {
+        let files = self.seen.files.keys().map(|path| (path, false));
+        let all = files.chain(self.seen.folders.iter().map(|path| (path, true)));
+        let within = all.filter(|(path, _)| path.parent() == Some(folder));
+        let named = within.filter_map(|(path, is_folder)| Some((path.file_name()?, is_folder)));
+        named
+            .map(|(name, is_folder)| Entry { name: name.to_string_lossy().into_owned(), is_folder })
+            .collect()
+    }
+
     fn sync_file(&mut self, path: &Path) -> io::Result<()> {
         let file = self.file(path)?;
         if !file.lost {
@@ -351,6 +362,31 @@ impl Disk for SimulatedDisk {
             let rest = file.seen.get(body.len()..).unwrap_or(&[]).to_vec();
             file.seen = [body, &rest].concat();
             state.sync_file(path)
+        })
+    }
+
+    fn list_folder(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        self.operate(|state| {
+            entries = state.list(path);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.operate(|state| {
+            state.seen.files.remove(path);
+            Ok(())
+        })
+    }
+
+    fn remove_empty_folder(&self, path: &Path) -> io::Result<()> {
+        self.operate(|state| {
+            if state.list(path).is_empty() {
+                state.seen.folders.remove(path);
+            }
+            Ok(())
         })
     }
 

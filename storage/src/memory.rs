@@ -1,11 +1,13 @@
 //! A store that forgets: for tests, and for trying things out.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use crate::error::{CreateError, PutError, StorageError, SwapError};
+use crate::partials::{ENOUGH, PartialListing, PartialObjects, PartialPath};
 use crate::path::ObjectPath;
 use crate::store::{ImmutableObjects, Loaded, MutableObjects, Object, Register, Store};
 
@@ -100,6 +102,38 @@ impl MutableObjects for Memory {
         }
         objects.insert(path.clone(), body.clone());
         Ok(body)
+    }
+}
+
+/// A walk through the partial objects in memory.
+#[derive(Debug)]
+pub struct MemoryListing {
+    store: Memory,
+    after: Bound<ObjectPath>,
+}
+
+impl PartialObjects for Memory {
+    type Listing = MemoryListing;
+
+    fn list_partials(&self) -> MemoryListing {
+        MemoryListing { store: self.clone(), after: Bound::Unbounded }
+    }
+
+    async fn remove_partials(&self, paths: Vec<PartialPath>) -> Result<(), StorageError> {
+        let mut objects = lock(&self.objects);
+        paths.iter().for_each(|path| drop(objects.remove(path.as_path())));
+        Ok(())
+    }
+}
+
+impl PartialListing for MemoryListing {
+    async fn next(&mut self) -> Result<Option<Vec<PartialPath>>, StorageError> {
+        let objects = lock(&self.store.objects);
+        let names = objects.range((self.after.clone(), Bound::Unbounded)).map(|(name, _)| name.clone());
+        let batch: Vec<_> = names.filter_map(|name| PartialPath::try_from(name).ok()).take(ENOUGH).collect();
+        let Some(last) = batch.last() else { return Ok(None) };
+        self.after = Bound::Excluded(last.as_path().clone());
+        Ok(Some(batch))
     }
 }
 

@@ -3,7 +3,9 @@
 use std::fs;
 
 use bytes::Bytes;
-use kiln_storage::{Folder, ImmutableObjects, Loaded, Object, Register, StorageErrorKind, Store};
+use kiln_storage::{
+    Folder, ImmutableObjects, Loaded, Object, PartialObjects, PartialPath, Register, StorageErrorKind, Store,
+};
 
 fn open(root: &std::path::Path, owner: &str) -> Folder {
     Folder::open(root, owner.into()).expect("a folder")
@@ -65,4 +67,20 @@ async fn a_file_that_is_too_long_is_refused_and_not_read() {
     file.set_len(kiln_storage::MAX_OBJECT_SIZE + 1).unwrap();
     let error = folder.read(&"checkpoint".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::TooLarge);
+}
+
+#[tokio::test]
+async fn the_folder_of_the_last_partial_tile_goes_with_it() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = open(root.path(), "a test");
+    let (names, partials) =
+        (["tile/0/x001/234.p/5", "tile/0/x001/234.p/6"], root.path().join("public/tile/0/x001"));
+    let object = |path: &str| Object { path: path.parse().unwrap(), body: Bytes::from_static(b"x") };
+    let partial = |path: &str| PartialPath::try_from(object(path).path).unwrap();
+    folder.create(names.map(object).into()).await.unwrap();
+    folder.remove_partials(vec![partial(names[0])]).await.unwrap();
+    assert!(partials.join("234.p/6").is_file(), "another tile is still in it");
+    folder.remove_partials(vec![partial(names[1])]).await.unwrap();
+    assert!(!partials.join("234.p").exists() && partials.is_dir());
+    folder.create(names.map(object).into()).await.expect("it is made again");
 }

@@ -32,6 +32,12 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn write_durably(&self, path: &Path, body: &[u8]) -> io::Result<()>;
     /// Overwrites the first bytes of a file whose name is durable. They are durable afterwards.
     fn overwrite_durably(&self, path: &Path, body: &[u8]) -> io::Result<()>;
+    /// What stands in a folder, in no order; nothing where there is none.
+    fn list_folder(&self, path: &Path) -> io::Result<Vec<Entry>>;
+    /// Removes a file, if there is one. A power cut may bring it back.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder, if there is one and nothing is in it. A power cut may bring it back.
+    fn remove_empty_folder(&self, path: &Path) -> io::Result<()>;
     /// Gives a file another name, in place of any file there, at once.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
@@ -41,6 +47,15 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// Locks a file for this owner alone, and notes there who that is. `WouldBlock` where another
     /// holds it.
     fn try_lock(&self, path: &Path, owner: &str) -> io::Result<Self::Lock>;
+}
+
+/// A name in a folder.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// The name, without the folder.
+    pub name: String,
+    /// Whether it is a folder itself.
+    pub is_folder: bool,
 }
 
 /// The file system of this machine, below one folder.
@@ -75,15 +90,9 @@ impl Disk for RealDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            // A folder of that name, or a file where a folder should be, is no object either.
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(None);
-            }
-            Err(e) => return Err(e),
-        };
+        let Some(file) = found(File::open(path))? else { return Ok(None) };
         let metadata = file.metadata()?;
+        // A folder of that name is no object.
         if !metadata.is_file() {
             return Ok(None);
         }
@@ -114,6 +123,27 @@ impl Disk for RealDisk {
         let mut file = OpenOptions::new().write(true).open(path)?;
         file.write_all(body)?;
         file.sync_data()
+    }
+
+    fn list_folder(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let Some(entries) = found(fs::read_dir(path))? else { return Ok(Vec::new()) };
+        let entries = entries.map(|entry| {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            Ok(Entry { name, is_folder: entry.file_type()?.is_dir() })
+        });
+        entries.collect()
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        found(fs::remove_file(path)).map(drop)
+    }
+
+    fn remove_empty_folder(&self, path: &Path) -> io::Result<()> {
+        match found(fs::remove_dir(path)) {
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            done => done.map(drop),
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -151,6 +181,14 @@ impl Disk for RealDisk {
         file.rewind()?;
         file.write_all(owner.as_bytes())?;
         Ok(file)
+    }
+}
+
+/// `None` where nothing is there: also a file where a folder should be.
+fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        outcome => outcome.map(Some),
     }
 }
 

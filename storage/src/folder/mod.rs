@@ -11,6 +11,7 @@
 //! ```
 
 mod disk;
+mod partials;
 mod register;
 
 use std::io;
@@ -22,7 +23,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-pub use disk::{Disk, RealDisk};
+pub use disk::{Disk, Entry, RealDisk};
+pub use partials::FolderListing;
 pub use register::{FolderHeld, FolderRegister};
 
 use crate::error::{CreateError, PutError, StorageError};
@@ -36,10 +38,10 @@ pub struct Folder<D: Disk = RealDisk> {
     head: FolderRegister<D>,
 }
 
-// Derived, it would ask that the disk be `Clone`, which no disk of this machine is.
+// Not derived: that would ask for a disk that can be cloned.
 impl<D: Disk> Clone for Folder<D> {
     fn clone(&self) -> Self {
-        Self { files: Arc::clone(&self.files), head: self.head.clone() }
+        Self { files: self.files.clone(), head: self.head.clone() }
     }
 }
 
@@ -231,14 +233,17 @@ impl<D: Disk> Files<D> {
         self.disk.root().join("private/new").join(number.to_string())
     }
 
-    /// Folders are made when one is missing: for one tile in 256 or fewer.
+    /// Folders are made when one is missing: for one tile in 256 or fewer. A collector may take an
+    /// empty one away before the file is in it, but not time and again.
     fn rename_making_folders(&self, from: &Path, to: &Path) -> io::Result<()> {
-        match self.disk.rename(from, to) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                to.parent().map_or(Ok(()), |folder| self.disk.create_folders(folder))?;
-                self.disk.rename(from, to)
+        for _ in 0..3 {
+            match self.disk.rename(from, to) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    to.parent().map_or(Ok(()), |folder| self.disk.create_folders(folder))?;
+                }
+                done => return done,
             }
-            done => done,
         }
+        self.disk.rename(from, to)
     }
 }

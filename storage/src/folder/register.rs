@@ -31,15 +31,16 @@ const MAGIC: &[u8; 13] = b"kiln-slot/v1\n";
 const HASHED: usize = MAGIC.len() + 8 + 8;
 const HEADER: usize = HASHED + 32;
 
-/// A register in a folder of its own, locked while somebody holds leave to swap.
+/// A register in a folder of its own, locked while somebody holds leave to swap. Clones share it.
 #[derive(Debug)]
 pub struct FolderRegister<D: Disk = RealDisk> {
     inner: Arc<Inner<D>>,
 }
 
+// Not derived: that would ask for a disk that can be cloned.
 impl<D: Disk> Clone for FolderRegister<D> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self { inner: self.inner.clone() }
     }
 }
 

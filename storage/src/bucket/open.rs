@@ -1,0 +1,125 @@
+//! Opening a bucket with the credentials that the environment has, as each cloud's own tools take them.
+
+use std::env;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+
+use super::Bucket;
+use super::pace::Pace;
+use super::transport::Connector;
+use super::url::{BucketUrl, Cloud};
+
+/// Why a bucket cannot be opened: the environment lacks something, or holds what makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: {source}")]
+pub struct OpenBucketError {
+    url: BucketUrl,
+    source: Box<object_store::Error>,
+}
+
+impl Bucket {
+    /// The store at a URL. Looks at the environment only; the first request tells whether the bucket
+    /// and the credentials are any good.
+    ///
+    /// | cloud | variables, as its own tools have them |
+    /// |-------|---------------------------------------|
+    /// | S3 | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, roles of instances, tasks and web identities |
+    /// | Google | `GOOGLE_APPLICATION_CREDENTIALS`, the login of `gcloud`, service accounts, `STORAGE_EMULATOR_HOST` |
+    /// | Azure | `AZURE_STORAGE_ACCOUNT`, `AZURE_STORAGE_KEY`, `AZURE_STORAGE_SAS_TOKEN`, client secrets, managed identities, `AZURE_STORAGE_ENDPOINT`, `AZURE_STORAGE_USE_EMULATOR` |
+    ///
+    /// # Errors
+    /// Where the environment says too little or what makes no sense.
+    pub fn open(url: &BucketUrl) -> Result<Self, OpenBucketError> {
+        let store = match url.cloud() {
+            Cloud::S3 => s3(url),
+            Cloud::Google => google(url),
+            Cloud::Azure => azure(url),
+        };
+        let store = store.map_err(|source| OpenBucketError { url: url.clone(), source: source.into() })?;
+        let emulated = url.cloud() == Cloud::Google && google_emulator().is_some();
+        Ok(Self::paced(store, url, if emulated { Pace::none() } else { Pace::of(url.cloud()) }))
+    }
+}
+
+/// The writer waits for these, with a round or with everything, and tries again itself, for as long as
+/// it takes: so few retries, which spare it the trouble of a hiccup.
+fn retries(first_pause: Duration) -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig { init_backoff: first_pause, max_backoff: 2 * first_pause, base: 2.0 },
+        max_retries: 2,
+        retry_timeout: Duration::from_secs(15),
+    }
+}
+
+const SOON: Duration = Duration::from_millis(100);
+
+/// Google's word for one write too many to an object is to come back after a second.
+const AFTER_A_SECOND: Duration = Duration::from_secs(1);
+
+/// Requests are not encrypted where the operator's endpoint says so, and nowhere else.
+fn options(endpoint: Option<&str>) -> ClientOptions {
+    ClientOptions::new().with_allow_http(endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")))
+}
+
+fn s3(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let builder = AmazonS3Builder::from_env();
+    let of = |key| builder.get_config_value(&key);
+    let endpoint = of(AmazonS3ConfigKey::S3Endpoint).or_else(|| of(AmazonS3ConfigKey::Endpoint));
+    let builder = builder
+        .with_bucket_name(url.bucket())
+        // Whatever the environment says: without conditions there is no log.
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .with_client_options(options(endpoint.as_deref()))
+        .with_retry(retries(SOON))
+        .with_http_connector(Connector);
+    Ok(Arc::new(builder.build()?))
+}
+
+fn google(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let mut builder = GoogleCloudStorageBuilder::from_env();
+    if let Some(base) = google_emulator() {
+        builder = builder.with_base_url(&base).with_bearer_token("none"); // it asks for none
+    }
+    let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
+    let builder = builder
+        .with_bucket_name(url.bucket())
+        .with_client_options(options(endpoint.as_deref()))
+        .with_retry(retries(AFTER_A_SECOND))
+        .with_http_connector(Connector);
+    Ok(Arc::new(builder.build()?))
+}
+
+/// What Google's own clients read, with a scheme or without.
+fn google_emulator() -> Option<String> {
+    let host = variable("STORAGE_EMULATOR_HOST")?;
+    Some(if host.contains("://") { host } else { format!("http://{host}") })
+}
+
+fn azure(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let mut builder = MicrosoftAzureBuilder::from_env();
+    // What `az` reads.
+    for (key, name) in [
+        (AzureConfigKey::AccountName, "AZURE_STORAGE_ACCOUNT"),
+        (AzureConfigKey::AccessKey, "AZURE_STORAGE_KEY"),
+    ] {
+        if let (None, Some(value)) = (builder.get_config_value(&key), variable(name)) {
+            builder = builder.with_config(key, value);
+        }
+    }
+    let endpoint = builder.get_config_value(&AzureConfigKey::Endpoint);
+    let builder = builder
+        .with_container_name(url.bucket())
+        .with_client_options(options(endpoint.as_deref()))
+        .with_retry(retries(SOON))
+        .with_http_connector(Connector);
+    Ok(Arc::new(builder.build()?))
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
