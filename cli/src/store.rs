@@ -35,6 +35,9 @@ impl FromStr for FolderStore {
     }
 }
 
+/// What a store is once it is open.
+pub(crate) type OpenStore = Folder;
+
 /// What a folder holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Contents {
@@ -64,7 +67,7 @@ impl FolderStore {
 
     /// The store itself, made where it is missing. `command` is what a second process is told that
     /// finds it held.
-    pub(crate) fn open(&self, command: &str) -> Result<Folder, Failure> {
+    pub(crate) fn open(&self, command: &str) -> Result<OpenStore, Failure> {
         let owner = format!("{command}, process {} on {}", std::process::id(), environment::host_name());
         Ok(Folder::open(&self.folder, owner)?)
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::time::Duration;
 
 use crate::world::{Ran, Server, World};
 
@@ -307,6 +309,31 @@ fn an_interrupted_backup_is_completed_by_the_next() {
             world.remove("state-of-copy");
         }
     }
+}
+
+/// Killed at some moments, and repeated: a process ends where it likes.
+#[test]
+fn a_run_that_was_killed_is_repeated() {
+    let world = world_with_a_log(20_000);
+    let vkey = world.vkey("log");
+    let kill_after = |milliseconds, arguments: &[&str]| {
+        let mut run = world.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        run.kill().unwrap();
+        run.wait().unwrap();
+    };
+    for milliseconds in [2, 5, 10, 20, 40, 80] {
+        let to = format!("backup.{milliseconds}");
+        kill_after(milliseconds, &["backup", "log", &to]);
+        world.kiln(&["backup", "log", &to, "--verify"]).ok();
+        assert_eq!(size_by(&world, &to, &vkey), 20_000);
+        world.remove("log/public");
+        world.remove("log/private/head");
+        kill_after(milliseconds, &["recover", "log", "--from", &to]);
+        world.kiln(&["recover", "log", "--from", &to]).ok();
+        world.kiln(&["fsck", "log"]).ok();
+    }
+    goes_on(world.serve(&["log"]), 20_000);
 }
 
 fn size_by(world: &World, log: &str, vkey: &str) -> u64 {

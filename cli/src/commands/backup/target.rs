@@ -5,26 +5,26 @@ use std::path::Path;
 use bytes::Bytes;
 use kiln_client::{AnySource, BadLog, Client, ClientError, Copied, Existing, Source, StoreSource};
 use kiln_sequencer::{CopyHead, LoadError};
-use kiln_storage::{Folder, ImmutableObjects, ObjectPath, Store};
+use kiln_storage::{ImmutableObjects, ObjectPath, Store};
 use kiln_tiles::{SignedCheckpoint, TreeHead, TrustedLog, VerifierKey};
 
 use crate::environment;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
-use crate::store::{FolderStore, put};
+use crate::store::{FolderStore, OpenStore, put};
 
 /// A copy of a log, held against every other writer.
 pub(super) struct Target<'a> {
     folder: &'a Path,
-    store: &'a Folder,
-    head: CopyHead<'a, <Folder as Store>::Head>,
+    store: &'a OpenStore,
+    head: CopyHead<'a, <OpenStore as Store>::Head>,
 }
 
 impl<'a> Target<'a> {
     /// The copy of this log, or the place for one.
     pub(super) async fn open(
         to: &'a FolderStore,
-        store: &'a Folder,
+        store: &'a OpenStore,
         vkey: &VerifierKey,
     ) -> Result<Self, Failure> {
         let folder = to.folder();

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use kiln_client::{AnySource, BadLog, Client, ClientError, Copied, CopyError, Existing, Source, SourceError};
 use kiln_sequencer::{RecoverError, Voice};
-use kiln_storage::Folder;
 use kiln_tiles::{SignedCheckpoint, TreeHead, TrustedLog};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::reading;
+use crate::store::OpenStore;
 
 /// One log that may have what is missing, and the newest tree that it has.
 struct Holder {
@@ -129,7 +129,7 @@ impl Best {
     /// Makes the store have all of a tree.
     pub(super) async fn fill(
         &self,
-        store: &Folder,
+        store: &OpenStore,
         tree: TreeHead,
         existing: Existing,
     ) -> Result<Copied, Failure> {

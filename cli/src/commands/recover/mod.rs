@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kiln_client::{Copied, Existing};
 use kiln_sequencer::{Dedup, Log, Options, Plan, Recovery, Sequencer, Voice};
-use kiln_storage::{Folder, FolderRegister};
+use kiln_storage::FolderRegister;
 use kiln_tiles::TreeHead;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::guard::GuardArgs;
 use crate::keys::KeyArgs;
 use crate::output::Output;
 use crate::quantity::grouped;
-use crate::store::{Contents, FolderStore};
+use crate::store::{Contents, FolderStore, OpenStore};
 use holders::Best;
 
 /// Bring a store back up to what a mirror, a CDN or a backup still holds, and go on with the same log.
@@ -48,7 +48,7 @@ pub(crate) struct Recover {
     accept_head: Option<TreeHead>,
 }
 
-type FolderLog = Log<Folder, FolderRegister>;
+type OpenLog = Log<OpenStore, FolderRegister>;
 
 /// What was done.
 struct Done {
@@ -70,7 +70,7 @@ impl Recover {
         self.report(&best, &done, head, since.elapsed(), *output)
     }
 
-    fn open(&self) -> Result<FolderLog, Failure> {
+    fn open(&self) -> Result<OpenLog, Failure> {
         let guard = self.guard.outside(self.store.folder())?;
         if self.store.contents()? == Contents::Other {
             let folder = self.store.folder().display();
@@ -83,7 +83,7 @@ impl Recover {
         Ok(Log::new(key, store, guard, Dedup::off(), Arc::new(System)))
     }
 
-    async fn bring_back(&self, log: &FolderLog, best: &Best) -> Result<Done, Failure> {
+    async fn bring_back(&self, log: &OpenLog, best: &Best) -> Result<Done, Failure> {
         let recovery = Recovery::begin(log).await?;
         let head = best.checkpoint.head();
         let base = recovery.base().map(|base| (Voice::Head, base));
