@@ -5,6 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kiln_sequencer::Environment;
 
+use crate::failure::Failure;
+
 /// The machine that this process runs on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct System;
@@ -61,6 +63,21 @@ pub(crate) fn host_name() -> String {
     #[cfg(not(unix))]
     let name = std::env::var("COMPUTERNAME").unwrap_or_default();
     if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// What others are told that find something held by this process.
+pub(crate) fn process_name(command: &str) -> String {
+    format!("{command}, process {} on {}", std::process::id(), host_name())
+}
+
+/// Where this machine keeps what can be deleted at any time: `$XDG_CACHE_HOME/kiln`, else
+/// `~/.cache/kiln`.
+pub(crate) fn cache_folder() -> Result<PathBuf, Failure> {
+    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // A relative XDG folder is to be ignored, says the specification of these folders.
+    let xdg = folder("XDG_CACHE_HOME").filter(|path| path.is_absolute()).map(|path| path.join("kiln"));
+    xdg.or_else(|| folder("HOME").map(|path| path.join(".cache/kiln")))
+        .ok_or_else(|| Failure::usage("there is no place for the dedup index: give one with --cache-dir"))
 }
 
 /// This program, if a shell would not find it under its name.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kiln_client::{AnySource, Client, FolderSource, HttpOptions, HttpSource, Source};
+use kiln_storage::bucket::BucketUrl;
 use kiln_tiles::{Hash, ParseVerifierKeyError, TrustedLog, VerifierKey};
 use serde_json::Value;
 
@@ -12,12 +13,13 @@ use crate::files::{self, Readers};
 use crate::guard::state_folder;
 use crate::keys;
 use crate::output::Output;
-use crate::store::FolderStore;
+use crate::store::{FolderStore, open_bucket};
 
 /// A log to be read, and what it is trusted by.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct LogArgs {
-    /// The log: an http(s):// URL, a folder that holds `checkpoint` and `tile/`, or a store folder.
+    /// The log: an http(s):// URL, a folder that holds `checkpoint` and `tile/`, or a store: a folder,
+    /// s3://, gs:// or az://.
     #[arg(value_name = "LOG")]
     pub(crate) log: String,
     #[command(flatten)]
@@ -115,6 +117,9 @@ pub(crate) fn http_options() -> HttpOptions {
 
 /// Where the log's resources come from. Of a folder with no log in it nothing can be said.
 pub(crate) fn source(log: &str) -> Result<AnySource, Failure> {
+    if let Ok(url) = log.parse::<BucketUrl>() {
+        return Ok(AnySource::bucket(open_bucket(&url)?));
+    }
     if is_url(log) {
         return Ok(AnySource::Http(Box::new(HttpSource::with_options(log, http_options())?)));
     }

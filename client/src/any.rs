@@ -1,10 +1,14 @@
 //! A log wherever it is.
 
 use bytes::Bytes;
+#[cfg(feature = "object-stores")]
+use kiln_storage::Bucket;
 
 use crate::folder::FolderSource;
 use crate::http::{HttpOptions, HttpSetupError, HttpSource};
 use crate::source::{Source, SourceError};
+#[cfg(feature = "object-stores")]
+use crate::store::StoreSource;
 
 /// A log wherever it is: what a person may name on a command line.
 #[derive(Clone, Debug)]
@@ -14,6 +18,9 @@ pub enum AnySource {
     Http(Box<HttpSource>),
     /// In a folder.
     Folder(FolderSource),
+    /// In a bucket of an object store.
+    #[cfg(feature = "object-stores")]
+    Bucket(StoreSource<Bucket>),
 }
 
 impl AnySource {
@@ -35,6 +42,13 @@ impl AnySource {
         }
         Ok(Self::Folder(FolderSource::new(log)))
     }
+
+    /// The log in a bucket.
+    #[cfg(feature = "object-stores")]
+    #[must_use]
+    pub const fn bucket(bucket: Bucket) -> Self {
+        Self::Bucket(StoreSource::new(bucket))
+    }
 }
 
 impl Source for AnySource {
@@ -42,6 +56,8 @@ impl Source for AnySource {
         match self {
             Self::Http(source) => source.fetch(path, limit).await,
             Self::Folder(source) => source.fetch(path, limit).await,
+            #[cfg(feature = "object-stores")]
+            Self::Bucket(source) => source.fetch(path, limit).await,
         }
     }
 }

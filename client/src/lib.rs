@@ -95,6 +95,7 @@
 //! | `http` (default) | [`HttpSource`], [`Submitter`]; needs a tokio runtime |
 //! | `folder` (default) | [`FolderSource`], the [cache folder](ClientBuilder::disk_cache) |
 //! | `stores` | `StoreSource` and `Client::copy_into`: logs in any store of `kiln-storage`, and copies in one |
+//! | `object-stores` | buckets of S3, Google Cloud Storage and Azure, in `AnySource` |
 //! | `tokio` | [`Client::follow`], hashing on all cores; implied by the others |
 //!
 //! Without any of them, [`verify()`] and a [`Client`] over any [`Source`] remain. They need no runtime

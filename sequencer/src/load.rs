@@ -96,8 +96,8 @@ impl LoadError {
 
     /// Whether another process holds the store.
     #[must_use]
-    pub const fn is_held(&self) -> bool {
-        matches!(self, Self::Held(_))
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Held(_)) || self.lock_holder().is_some()
     }
 
     /// Whether all is well with the log, and another process writes it.

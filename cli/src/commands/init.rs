@@ -1,17 +1,14 @@
 //! `kiln init`: makes a log.
 
-use std::sync::Arc;
-
-use kiln_sequencer::{Dedup, Log, Options, Sequencer, create_log};
-use kiln_storage::Folder;
+use kiln_sequencer::{Dedup, Options, Sequencer, create_log};
 use kiln_tiles::KeyName;
 
-use crate::environment::System;
+use crate::environment;
 use crate::failure::Failure;
 use crate::guard::GuardArgs;
 use crate::keys::KeyArgs;
 use crate::output::Output;
-use crate::store::FolderStore;
+use crate::store::{StorePlace, check_conditions};
 
 /// Make a log; prints its vkey.
 ///
@@ -22,8 +19,8 @@ Examples:
   kiln init ./log --origin example.com/releases
   kiln init ./log --origin example.com/releases --key release.key")]
 pub(crate) struct Init {
-    /// The folder to make the log in.
-    store: FolderStore,
+    /// Where to make the log: a folder, or s3://, gs:// or az://.
+    store: StorePlace,
     /// The name of the log, for ever: no space, plus or control character, at most 255 bytes
     /// [default: <host>/<folder>-<8 hex>].
     #[arg(long)]
@@ -36,9 +33,10 @@ pub(crate) struct Init {
 
 impl Init {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
-        let vkey = if self.store.has_log()? {
+        self.store.check_key(&self.key)?;
+        let vkey = if self.store.has_log().await? {
             let vkey = self.store.key(&self.key, self.origin.as_ref())?.verifier_key();
-            output.note(format_args!("{} holds this log already", self.store.folder().display()));
+            output.note(format_args!("{} holds this log already", self.store));
             vkey
         } else {
             self.make(output).await?
@@ -48,19 +46,21 @@ impl Init {
     }
 
     async fn make(&self, output: &Output) -> Result<kiln_tiles::VerifierKey, Failure> {
-        let guard = self.guard.outside(self.store.folder())?;
+        let guards = self.guard.outside(&self.store)?;
         let (key, chosen) = self.store.key_of_new_log(&self.key, self.origin.as_ref())?;
         let vkey = key.verifier_key();
-        let owner = format!("kiln init, process {}", std::process::id());
-        let folder = Folder::open(self.store.folder(), owner.clone())?;
-        let guard = guard.open(&vkey, owner)?;
+        let store = self.store.open("kiln init")?;
+        check_conditions(&store).await?;
+        let guards = guards.open(&vkey, &environment::process_name("kiln init")).await?;
         self.store.keep_key(&key)?;
-        let log = Log::new(key, folder, guard, Dedup::off(), Arc::new(System));
+        let log = guards.guard(key, store, Dedup::off());
         create_log(&log).await?;
         // The first load publishes the empty tree, so that readers find a log.
         Sequencer::new(log, Options::default()).load().await?;
-        output.note(format_args!("made the log {} in {}", vkey.name(), self.store.folder().display()));
-        output.note(format_args!("  its key is {}: keep a copy, in secret", self.store.key_path().display()));
+        output.note(format_args!("made the log {} in {}", vkey.name(), self.store));
+        if let Some(path) = self.store.key_path() {
+            output.note(format_args!("  its key is {}: keep a copy, in secret", path.display()));
+        }
         if chosen {
             output.note("  its origin was chosen for you, since no --origin was given; it is for ever");
         }

@@ -17,11 +17,11 @@ fn a_second_one_on_the_same_folder_names_the_first_and_harms_nothing() {
     server.post("/add", b"before").expect(200);
     let holder = format!("process {}", server.process());
     for _ in 0..3 {
-        world.kiln(&["serve", "log", "--listen", "127.0.0.1:0"]).fails(3, &["held by kiln serve", &holder]);
+        world.kiln(&["serve", "log", "--listen", "127.0.0.1:0"]).fails(3, &["kiln serve", &holder, "--standby"]);
     }
     // It has the port as well, and is what a person has to know of.
     let address = server.url.strip_prefix("http://").unwrap();
-    world.kiln(&["serve", "log", "--listen", address]).fails(3, &["held by kiln serve", &holder]);
+    world.kiln(&["serve", "log", "--listen", address]).fails(3, &["kiln serve", &holder, "--standby"]);
     assert_eq!(server.post("/add", b"before").expect(200).text(), "0", "the dedup index is whole");
     assert_eq!(server.post("/add", b"after").expect(200).text(), "1");
     world.kiln(&["fsck", "log"]).ok();
@@ -61,7 +61,10 @@ fn what_is_no_log_is_left_alone() {
     }
     world.kiln(&["key", "new", "one.example/log", "-o", "wrong.key"]).ok();
     serve(&["log", "--key", "wrong.key"]).fails(1, &["another log than that of this key"]);
-    serve(&["s3://bucket/prefix"]).fails(2, &["a store is a folder"]);
+    serve(&["s3://bucket/prefix"]).fails(2, &["no bucket holds a key"]);
+    serve(&["ftp://bucket/prefix"]).fails(2, &["s3://bucket/prefix"]);
+    let in_one_bucket = ["s3://bucket/log", "--key", "wrong.key", "--guard", "s3://bucket/guard"];
+    serve(&in_one_bucket).fails(2, &["another bucket"]);
     serve(&["new", "--guard", "new/private/guard"]).fails(2, &["outside"]);
     assert!(!world.path("new/private/key").exists());
 }

@@ -10,13 +10,12 @@ use serde_json::{Value, json};
 
 use crate::environment::Stopwatch;
 use crate::failure::{Exit, Failure};
-use crate::files::real;
 use crate::keys::{self, KeyArgs};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{grouped, per_second, rounded};
 use crate::reading::{self, given_vkey, parse_vkey};
-use crate::store::{Contents, FolderStore};
+use crate::store::{Contents, StorePlace, check_conditions};
 use target::Target;
 
 /// Copy a log, verified, into another store; again and again, only what is new.
@@ -32,9 +31,9 @@ Examples:
   kiln backup ./log /mnt/backup/log --mend         the copy was damaged")]
 pub(crate) struct Backup {
     /// The store that the log lives in.
-    store: FolderStore,
-    /// The store of the copy: a folder that is empty, none yet, or an earlier copy of this log.
-    to: FolderStore,
+    store: StorePlace,
+    /// The store of the copy: one that is empty, none yet, or an earlier copy of this log.
+    to: StorePlace,
     /// The log's verifier key; or set KILN_VKEY. Without it the log's secret key tells.
     #[arg(long, value_name = "VKEY", value_parser = parse_vkey)]
     vkey: Option<VerifierKey>,
@@ -65,13 +64,14 @@ impl Backup {
     /// Where the head is the older one the tree of the checkpoint extends it: `kiln serve` refuses to
     /// start there, since the published checkpoint knows more, and `kiln recover` would bring it up.
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
-        self.check_places()?;
-        let source = reading::source(&self.store.folder().to_string_lossy())?;
+        self.check_places().await?;
+        let source = reading::source(&self.store.to_string())?;
         let (vkey, key) = self.keys()?;
         let client = Client::new(source.clone(), TrustedLog::from(vkey.clone()));
         let checkpoint = client.update().await?.checkpoint;
         let since = Stopwatch::start();
         let store = self.to.open("kiln backup")?;
+        check_conditions(&store).await?;
         let target = Target::open(&self.to, &store, &vkey).await?;
 
         let kept = target.kept(&client, self.mend).await?;
@@ -90,19 +90,22 @@ impl Backup {
     }
 
     /// A copy of a log in itself would grow with each run.
-    fn check_places(&self) -> Result<(), Failure> {
-        let (store, to) = (real(self.store.folder()), real(self.to.folder()));
-        if to.starts_with(&store) || store.starts_with(&to) {
+    async fn check_places(&self) -> Result<(), Failure> {
+        if self.with_key && self.to.as_folder().is_none() {
+            return Err(Failure::usage(
+                "no bucket ever holds a key: copy it elsewhere, and leave out --with-key",
+            ));
+        }
+        if self.store.overlaps(&self.to) {
             return Err(Failure::usage(format!(
                 "{} and {} are one place, or one is in the other: a backup belongs elsewhere, best on another machine",
-                self.store.folder().display(),
-                self.to.folder().display()
+                self.store, self.to
             )));
         }
-        if self.to.contents()? == Contents::Other {
+        if self.to.contents().await? == Contents::Other {
             return Err(Failure::usage(format!(
-                "{} holds something that is no log: give a folder that is empty, none yet, or an earlier copy",
-                self.to.folder().display()
+                "{} holds something that is no log: give a place that is empty, none yet, or an earlier copy",
+                self.to
             )));
         }
         Ok(())
@@ -129,7 +132,7 @@ impl Backup {
 
     /// A key that stands in the copy stays there, so it has to be the right one.
     fn check_key_of_copy(&self, own: &VerifierKey) -> Result<(), Failure> {
-        let path = self.to.key_path();
+        let Some(path) = self.to.key_path() else { return Ok(()) };
         if self.with_key
             && path.exists()
             && keys::read(&path)?.named(Some(own.name()))?.verifier_key() != *own
@@ -154,7 +157,7 @@ impl Backup {
         if output.is_json() {
             return output.line(value(origin, copied, took, rate));
         }
-        let to = self.to.folder().display();
+        let to = &self.to;
         output.line(format_args!("log      {origin}"))?;
         output.line(format_args!(
             "copy     {to}: {} entries, root {}",
@@ -169,7 +172,7 @@ impl Backup {
             took.as_secs_f64(),
             rounded(rate)
         ))?;
-        if !self.to.key_path().exists() {
+        if !self.to.key_path().is_some_and(|path| path.exists()) {
             output.note("the key is not in the copy: keep one elsewhere, in secret (or --with-key)");
         }
         Ok(())

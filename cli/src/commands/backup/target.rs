@@ -1,7 +1,5 @@
 //! The copy: what it has, what gets into it, and when it is left alone.
 
-use std::path::Path;
-
 use bytes::Bytes;
 use kiln_client::{AnySource, BadLog, Client, ClientError, Copied, Existing, Source, StoreSource};
 use kiln_sequencer::{CopyHead, LoadError};
@@ -11,11 +9,11 @@ use kiln_tiles::{SignedCheckpoint, TreeHead, TrustedLog, VerifierKey};
 use crate::environment;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
-use crate::store::{FolderStore, OpenStore, put};
+use crate::store::{OpenStore, StorePlace, put};
 
 /// A copy of a log, held against every other writer.
 pub(super) struct Target<'a> {
-    folder: &'a Path,
+    place: &'a StorePlace,
     store: &'a OpenStore,
     head: CopyHead<'a, <OpenStore as Store>::Head>,
 }
@@ -23,19 +21,17 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// The copy of this log, or the place for one.
     pub(super) async fn open(
-        to: &'a FolderStore,
+        place: &'a StorePlace,
         store: &'a OpenStore,
         vkey: &VerifierKey,
     ) -> Result<Self, Failure> {
-        let folder = to.folder();
         let head = CopyHead::load(store.head(), vkey.fingerprint()).await.map_err(|error| match error {
             error @ (LoadError::OtherLog { .. } | LoadError::Head(_)) => Failure::bad(format!(
-                "{} is no copy of this log that could be replaced: {error}. Give another folder",
-                folder.display()
+                "{place} is no copy of this log that could be replaced: {error}. Give another place"
             )),
             error => error.into(),
         })?;
-        Ok(Self { folder, store, head })
+        Ok(Self { place, store, head })
     }
 
     /// The tree that the copy has already, which must be a prefix of what is copied. What its head
@@ -108,8 +104,8 @@ impl<'a> Target<'a> {
         if put(self.store, name, body).await? {
             return Ok(());
         }
-        let folder = self.folder.display();
-        Err(Failure::undone(format!("{folder}: {name} changed meanwhile: somebody else writes there")))
+        let place = self.place;
+        Err(Failure::undone(format!("{place}: {name} changed meanwhile: somebody else writes there")))
     }
 
     /// Makes it a log at rest, which may start from this tree.
@@ -118,15 +114,15 @@ impl<'a> Target<'a> {
     }
 
     fn damaged(&self, error: ClientError) -> Failure {
-        let folder = self.folder.display();
+        let place = self.place;
         let other = matches!(error, ClientError::BadLog(BadLog::Checkpoint(_) | BadLog::OtherKeys(_)));
         match Failure::from(error) {
             failure if failure.exit() != Exit::Bad => failure,
             failure if other => Failure::bad(format!(
-                "{folder} is no copy of this log: {failure}. Give another folder, or remove this checkpoint if it is damaged"
+                "{place} is no copy of this log: {failure}. Give another place, or remove this checkpoint if it is damaged"
             )),
             failure => Failure::bad(format!(
-                "{folder} is a damaged copy: {failure}. Replace what is damaged with --mend"
+                "{place} is a damaged copy: {failure}. Replace what is damaged with --mend"
             )),
         }
     }
@@ -135,7 +131,7 @@ impl<'a> Target<'a> {
         Failure::bad(format!(
             "{0} has {copied} entries, and the log only {size}: the log went back in time, and its copy stays as it is. \
              `kiln recover STORE --from {0}` brings back what it lost",
-            self.folder.display()
+            self.place
         ))
     }
 
@@ -143,7 +139,7 @@ impl<'a> Target<'a> {
         Failure::bad(format!(
             "{} holds tree size {} with root {}, which the log's tree of size {} with root {} does not extend: \
              the log is forked, or this is the copy of another. It stays as it is",
-            self.folder.display(),
+            self.place,
             copied.size(),
             copied.root().to_hex(),
             head.size(),

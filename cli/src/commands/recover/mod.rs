@@ -2,22 +2,21 @@
 
 mod holders;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_client::{Copied, Existing};
 use kiln_sequencer::{Dedup, Log, Options, Plan, Recovery, Sequencer, Voice};
-use kiln_storage::FolderRegister;
+use kiln_storage::AnyRegister;
 use kiln_tiles::TreeHead;
 use serde_json::json;
 
-use crate::environment::{Stopwatch, System};
+use crate::environment::{self, Stopwatch};
 use crate::failure::Failure;
 use crate::guard::GuardArgs;
 use crate::keys::KeyArgs;
 use crate::output::Output;
 use crate::quantity::grouped;
-use crate::store::{Contents, FolderStore, OpenStore};
+use crate::store::{Contents, OpenStore, StorePlace, check_conditions};
 use holders::Best;
 
 /// Bring a store back up to what a mirror, a CDN or a backup still holds, and go on with the same log.
@@ -33,8 +32,8 @@ Examples:
   kiln recover ./log --from /mnt/backup/log https://cdn.example/log
   kiln recover ./log --from ./log          only the head was lost; all tiles are there")]
 pub(crate) struct Recover {
-    /// The store to bring back: a folder, be it empty.
-    store: FolderStore,
+    /// The store to bring back, be it empty: a folder, or s3://, gs:// or az://.
+    store: StorePlace,
     /// Who may have what is missing: URLs, folders, backups. The newest counts; what it lacks, the
     /// others may have.
     #[arg(long, value_name = "LOG", required = true, num_args = 1..)]
@@ -48,7 +47,7 @@ pub(crate) struct Recover {
     accept_head: Option<TreeHead>,
 }
 
-type OpenLog = Log<OpenStore, FolderRegister>;
+type OpenLog = Log<OpenStore, AnyRegister>;
 
 /// What was done.
 struct Done {
@@ -61,8 +60,8 @@ impl Recover {
     /// What an interruption leaves stands at [`Recovery::finish`]; running the same again goes on.
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let since = Stopwatch::start();
-        let log = self.open()?;
-        let best = Best::among(&self.from, self.store.source(), log.trusted(), *output).await?;
+        let log = self.open().await?;
+        let best = Best::among(&self.from, self.store.source()?, log.trusted(), *output).await?;
         let done = self.bring_back(&log, &best).await?;
         let options = Options { accept_head: self.accept_head, ..Options::default() };
         // From here on it is a start like any other: the guard is raised, and the tree published.
@@ -70,17 +69,17 @@ impl Recover {
         self.report(&best, &done, head, since.elapsed(), *output)
     }
 
-    fn open(&self) -> Result<OpenLog, Failure> {
-        let guard = self.guard.outside(self.store.folder())?;
-        if self.store.contents()? == Contents::Other {
-            let folder = self.store.folder().display();
-            return Err(Failure::usage(format!("{folder} holds something that is no log")));
+    async fn open(&self) -> Result<OpenLog, Failure> {
+        let guards = self.guard.outside(&self.store)?;
+        self.store.check_key(&self.key)?;
+        if self.store.contents().await? == Contents::Other {
+            return Err(Failure::usage(format!("{} holds something that is no log", self.store)));
         }
         let key = self.store.key(&self.key, None)?;
-        let owner = format!("kiln recover, process {}", std::process::id());
-        let guard = guard.open(&key.verifier_key(), owner)?;
+        let guards = guards.open(&key.verifier_key(), &environment::process_name("kiln recover")).await?;
         let store = self.store.open("kiln recover")?;
-        Ok(Log::new(key, store, guard, Dedup::off(), Arc::new(System)))
+        check_conditions(&store).await?;
+        Ok(guards.guard(key, store, Dedup::off()))
     }
 
     async fn bring_back(&self, log: &OpenLog, best: &Best) -> Result<Done, Failure> {
@@ -123,7 +122,7 @@ impl Recover {
                 "recovered": recovered, "objects": copied.objects, "bytes": copied.bytes, "seconds": took.as_secs_f64(),
             })
         };
-        let store = self.store.folder().display();
+        let store = &self.store;
         let (objects, from) = (grouped(copied.objects), &best.place);
         let words = match recovered {
             "nothing" => format!("nothing to do: {store} has all of {origin}"),

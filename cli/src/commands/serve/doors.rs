@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use kiln_http::{AdminHandler, Handler, Incoming, Limits, Request, Response, StatusCode, cors, reply};
 use kiln_sequencer::{Description, LogServer, SubmissionLimits};
-use kiln_storage::{Folder, FolderRegister};
+use kiln_storage::AnyRegister;
 use kiln_tiles::TrustedLog;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::Stop;
 use crate::failure::Failure;
+use crate::store::OpenStore;
 
-type Server = LogServer<Folder, FolderRegister>;
+type Server = LogServer<OpenStore, AnyRegister>;
 
 /// Where a log answers.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,8 +33,9 @@ pub(super) struct DoorArgs {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The URL under which others reach the reads, for log.json [default: --url or that of --read-listen].
+    /// What is read there at a start is one more voice that tells of a store that went back in time.
     #[arg(long, value_name = "URL")]
-    read_url: Option<String>,
+    pub(super) read_url: Option<String>,
 }
 
 /// Listeners that are bound.

@@ -2,6 +2,7 @@
 
 mod doors;
 mod opening;
+mod public;
 mod signals;
 mod words;
 
@@ -11,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_sequencer::{
-    CatchUp, Description, LoadError, LogServer, Options, PoolLimits, Sequencer, ServerOptions, Status,
-    SubmissionLimits, Writer,
+    CatchUp, Description, Holder, LoadError, LogServer, Options, PoolLimits, Sequencer, ServerOptions,
+    Shared, State, Status, SubmissionLimits, Writer,
 };
-use kiln_storage::{Folder, FolderRegister};
+use kiln_storage::AnyRegister;
 use kiln_tiles::{KeyName, MAX_ENTRY_SIZE, TreeHead};
 use tokio::sync::watch;
 
@@ -25,11 +26,12 @@ use crate::keys::KeyArgs;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{parse_bytes, parse_span};
-use crate::store::{FolderStore, put};
+use crate::store::{OpenStore, StorePlace, put};
 use doors::{DoorArgs, Doors};
 
-type FolderSequencer = Sequencer<Folder, FolderRegister>;
-type FolderWriter = Writer<Folder, FolderRegister>;
+type OpenSequencer = Sequencer<OpenStore, AnyRegister>;
+type OpenWriter = Writer<OpenStore, AnyRegister>;
+type SharedLog = Shared<OpenStore, AnyRegister>;
 
 /// Run a log: takes POST /add, serves reads.
 ///
@@ -40,10 +42,12 @@ type FolderWriter = Writer<Folder, FolderRegister>;
 #[command(after_help = "\
 Examples:
   kiln serve ./log
-  kiln serve /srv/log --origin example.com/releases --listen 0.0.0.0:8080 --admin-listen 127.0.0.1:9090")]
+  kiln serve /srv/log --origin example.com/releases --listen 0.0.0.0:8080 --admin-listen 127.0.0.1:9090
+  kiln serve s3://bucket/log --key release.key --guard s3://guards --standby")]
 pub(crate) struct Serve {
-    /// The folder that the log lives in, or will: DIR/public is what readers see, DIR/private its own.
-    store: FolderStore,
+    /// Where the log lives, or will: a folder (DIR/public is what readers see, DIR/private its own), or
+    /// s3://bucket/prefix, gs://bucket/prefix or az://container/prefix.
+    store: StorePlace,
     #[command(flatten)]
     doors: DoorArgs,
     /// The name of the log, for ever: no space, plus or control character, at most 255 bytes
@@ -60,10 +64,18 @@ pub(crate) struct Serve {
     /// Start with this head although the guard is missing: you know that no larger tree was signed.
     #[arg(long, value_name = "SIZE:ROOT")]
     accept_head: Option<TreeHead>,
+    /// Share the log with other processes of which one writes: follow it, serve its reads, and take over
+    /// when the writer ends. Submissions are answered with 503 meanwhile.
+    #[arg(long)]
+    standby: bool,
+    /// How long a writer in an object store may be silent before another takes over. The same for all.
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
+    lease: Duration,
     /// Whether an entry that was logged before gets the index that it has.
     #[arg(long, value_name = "HOW", default_value = "exact")]
     dedup: DedupMode,
-    /// Keep the dedup index here instead of in the store; it can be deleted at any time.
+    /// Keep the dedup index here instead of in the store, or for an object store instead of in
+    /// $XDG_CACHE_HOME/kiln or ~/.cache/kiln; it can be deleted at any time.
     #[arg(long, value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -120,8 +132,10 @@ impl Serve {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         environment::raise_file_limit();
         let mut stop = signals::stop()?;
+        self.store.check_key(&self.key)?;
+        self.guard.outside(&self.store)?;
         let doors = Doors::bind(&self.doors).await;
-        let made = !self.store.has_log()?;
+        let made = !self.store.has_log().await?;
         if made && doors.is_err() {
             return doors.map(drop); // and nothing was made
         }
@@ -132,34 +146,37 @@ impl Serve {
             Err(taken) => return Err(opened.holder().await.unwrap_or(taken)),
         };
         let description = doors.describe(opened.log.trusted(), self.submission_limits());
-        let sequencer = Sequencer::new(opened.log, self.options());
+        let sequencer = Sequencer::new(opened.log, self.options(&description));
         let shared = sequencer.shared();
         let server = Arc::new(LogServer::new(shared.clone(), &description, self.server_options()));
         let served = doors.serve(&server, self.limits.max_connections, &stop);
-        let writer = tokio::select! {
-            writer = load(&sequencer) => writer?,
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        let running = if self.standby {
+            tokio::spawn(sequencer.stand_by(stop))
+        } else {
+            let writer = tokio::select! {
+                writer = load(&sequencer) => writer?,
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            };
+            tokio::spawn(sequencer.run(writer, stop))
         };
-        publish(shared.log.store(), &description).await?;
-        let (store, head, made) = (self.store.canonical(), writer.head(), opened.made);
-        let running = tokio::spawn(sequencer.run(writer, stop));
-        // A channel that is closed is a log that is gone already; the task knows why.
-        let _ = shared.watch().wait_for(|state| takes_entries_or_never_will(&state.status)).await;
-        let started = words::Started { store, description: &description, head, made };
-        if let Err(error) = started.tell(*output) {
-            tracing::warn!(%error, "nobody reads standard output");
-        }
+        tell_when_ready(&shared, &description, self.store.canonical(), opened.made, *output).await?;
+        let describing = tokio::spawn(describe_after_takeovers(shared, description));
         let ended = running.await.map_err(Failure::undone)?;
+        describing.abort();
         served.finish().await;
+        drop(opened.dedup_lock);
         ended.map_err(|error| unfinished(&error))?;
         tracing::info!("stopped: every entry that was taken is published");
         Ok(())
     }
 
-    fn options(&self) -> Options {
+    fn options(&self, description: &Description) -> Options {
         let LimitArgs { round_bytes, pool_entries, pool_bytes, .. } = self.limits;
         let pool = PoolLimits { entries: pool_entries, bytes: pool_bytes, round_bytes };
-        Options { interval: self.interval, pool, accept_head: self.accept_head, ..Options::default() }
+        let holder =
+            Holder { name: environment::process_name("kiln serve"), url: description.submission_url.clone() };
+        let Self { interval, accept_head, standby, lease, .. } = *self;
+        Options { interval, pool, accept_head, holder, standby, lease }
     }
 
     fn submission_limits(&self) -> SubmissionLimits {
@@ -180,15 +197,58 @@ fn unfinished(error: &LoadError) -> Failure {
     if error.is_bad_log() { Failure::bad(text) } else { Failure::undone(text) }
 }
 
-fn takes_entries_or_never_will(status: &Status) -> bool {
-    !matches!(status, Status::Loading | Status::CatchingUp(_))
+/// Waits until the log takes entries, or serves reads while another process does, and says so.
+async fn tell_when_ready(
+    shared: &SharedLog,
+    description: &Description,
+    store: String,
+    made: Option<words::Made>,
+    output: Output,
+) -> Result<(), Failure> {
+    // A channel that is closed is a log that is gone already; the task knows why.
+    let _ = shared.watch().wait_for(is_ready_or_never_will).await;
+    let State { status, published } = shared.state();
+    match status {
+        Status::Stopped => return Ok(()),
+        Status::Ready => publish(shared.log.store(), description).await?,
+        _ => {}
+    }
+    let head = published.map_or_else(TreeHead::empty, |checkpoint| checkpoint.head());
+    let started = words::Started { store, description, head, made };
+    if let Err(error) = started.tell(output) {
+        tracing::warn!(%error, "nobody reads standard output");
+    }
+    Ok(())
+}
+
+fn is_ready_or_never_will(state: &State) -> bool {
+    match state.status {
+        Status::Ready | Status::Stalled | Status::Alarmed(_) | Status::Stopped => true,
+        Status::StandingBy(_) => state.published.is_some(),
+        _ => false,
+    }
+}
+
+/// Whoever takes over says in `log.json` where the log takes entries now.
+async fn describe_after_takeovers(shared: Arc<SharedLog>, description: Description) {
+    let mut states = shared.watch();
+    loop {
+        let stands_by = |state: &State| matches!(state.status, Status::StandingBy(_));
+        let writes = |state: &State| matches!(state.status, Status::Ready);
+        if states.wait_for(stands_by).await.is_err() || states.wait_for(writes).await.is_err() {
+            return;
+        }
+        if let Err(error) = publish(shared.log.store(), &description).await {
+            tracing::warn!(%error, "log.json was not written");
+        }
+    }
 }
 
 /// How often a long start says how far it is, where no bar can be drawn.
 const PROGRESS_MESSAGES: Duration = Duration::from_secs(5);
 
 /// Loads the log, and says how far it is.
-async fn load(sequencer: &FolderSequencer) -> Result<FolderWriter, Failure> {
+async fn load(sequencer: &OpenSequencer) -> Result<OpenWriter, Failure> {
     let mut states = sequencer.shared().watch();
     let (mut progress, mut said) = (Progress::of("entries in the dedup index"), Stopwatch::start());
     let mut loading = pin!(sequencer.load());
@@ -209,7 +269,7 @@ async fn load(sequencer: &FolderSequencer) -> Result<FolderWriter, Failure> {
 
 /// Writes `log.json`, if it says something new. Whoever else wrote it meanwhile is no writer of this
 /// log: it is advice, and stays.
-async fn publish(store: &Folder, description: &Description) -> Result<(), Failure> {
+async fn publish(store: &OpenStore, description: &Description) -> Result<(), Failure> {
     put(store, "log.json", description.to_json().into()).await?;
     Ok(())
 }

@@ -1,22 +1,27 @@
-//! From a folder to a log that can be loaded: key, guard, lock, dedup index.
+//! From a store to a log that can be loaded: key, guards, lock, dedup index.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use kiln_sequencer::{Dedup, LoadError, Log, create_log};
-use kiln_storage::{Folder, FolderRegister, Register, Store};
+use kiln_storage::{AnyRegister, Register, Store};
 use kiln_tiles::{SigningKey, VerifierKey};
 
+use super::public::PublicUrl;
 use super::words::Made;
 use super::{DedupMode, Serve};
-use crate::environment::{self, System};
+use crate::environment;
 use crate::failure::Failure;
-use crate::guard::GuardFolder;
+use crate::guard::GuardPlaces;
+use crate::store::{OpenStore, StorePlace, check_conditions};
 
 /// A log that exists.
 pub(super) struct Opened {
-    pub(super) log: Log<Folder, FolderRegister>,
+    pub(super) log: Log<OpenStore, AnyRegister>,
     /// How it was made, if it was made just now.
     pub(super) made: Option<Made>,
+    /// Keeps the dedup index to this process.
+    pub(super) dedup_lock: Option<File>,
 }
 
 impl Opened {
@@ -30,36 +35,104 @@ impl Opened {
 impl Serve {
     /// Opens the log, or makes it where there is none: then `make` is true.
     pub(super) async fn open(&self, make: bool) -> Result<Opened, Failure> {
-        let guard = self.guard.outside(self.store.folder())?;
+        let guards = self.guard.outside(&self.store)?;
+        self.warn_of_a_guard_of_ones_own(&guards);
         let (key, chosen) = if make {
             self.store.key_of_new_log(&self.key, self.origin.as_ref())?
         } else {
             (self.store.key(&self.key, self.origin.as_ref())?, false)
         };
-        let log = self.assemble(key, guard)?;
+        let (log, dedup_lock) = self.assemble(key, &guards).await?;
         if make {
             create_log(&log).await?;
         }
-        let own_key = self.store.key_path();
-        let key = own_key.is_file().then(|| own_key.canonicalize().unwrap_or(own_key));
-        Ok(Opened { log, made: make.then_some(Made { chosen, key }) })
+        let own_key = self.store.key_path().filter(|path| path.is_file());
+        let key = own_key.map(|path| path.canonicalize().unwrap_or(path));
+        Ok(Opened { log, made: make.then_some(Made { chosen, key }), dedup_lock })
     }
 
-    fn assemble(&self, key: SigningKey, guard: GuardFolder) -> Result<Log<Folder, FolderRegister>, Failure> {
-        let vkey = key.verifier_key();
-        let owner = format!("kiln serve, process {} on {}", std::process::id(), environment::host_name());
-        let guard = guard.open(&vkey, owner.clone())?;
-        let folder = Folder::open(self.store.folder(), owner)?;
-        Ok(Log::new(key, folder, guard, self.dedup_index(&vkey), Arc::new(System)))
-    }
-
-    fn dedup_index(&self, vkey: &VerifierKey) -> Dedup {
-        if self.dedup == DedupMode::Off {
-            return Dedup::off();
-        }
-        Dedup::on_disk(match &self.cache_dir {
-            Some(folder) => folder.join(vkey.fingerprint().to_hex()).join("dedup"),
-            None => self.store.dedup_path(),
+    async fn assemble(
+        &self,
+        key: SigningKey,
+        guards: &GuardPlaces,
+    ) -> Result<(Log<OpenStore, AnyRegister>, Option<File>), Failure> {
+        let (vkey, command) = (key.verifier_key(), "kiln serve");
+        let guards = guards.open(&vkey, &environment::process_name(command)).await?;
+        let store = self.store.open(command)?;
+        check_conditions(&store).await?;
+        let (dedup, lock) = self.dedup_index(&vkey)?;
+        let log = guards.guard(key, store, dedup);
+        Ok(match &self.doors.read_url {
+            Some(url) => (log.with_public(PublicUrl::open(url)?), lock),
+            None => (log, lock),
         })
+    }
+
+    fn dedup_index(&self, vkey: &VerifierKey) -> Result<(Dedup, Option<File>), Failure> {
+        if self.dedup == DedupMode::Off {
+            return Ok((Dedup::off(), None));
+        }
+        let folder = match &self.cache_dir {
+            Some(folder) => folder.join(vkey.fingerprint().to_hex()).join("dedup"),
+            None => self.store.dedup_path(vkey)?,
+        };
+        let (folder, lock) = first_free(&folder)?;
+        Ok((Dedup::on_disk(folder), Some(lock)))
+    }
+
+    /// A standby on another machine, whose guard knows nothing of this one's, could sign what this one
+    /// contradicts.
+    fn warn_of_a_guard_of_ones_own(&self, guards: &GuardPlaces) {
+        if self.standby && matches!(self.store, StorePlace::Bucket(_)) && !guards.are_shared() {
+            tracing::warn!(
+                "the guard is this machine's alone: should the store go back in time, a standby on another machine \
+                 may sign a fork, and what was answered with wait=sequenced is void. \
+                 Give all of them one guard in another bucket (--guard s3://...)"
+            );
+        }
+    }
+}
+
+/// How many processes on one machine may keep an index of one log.
+const MOST_INDEXES: u32 = 64;
+
+/// The first of the folders `dedup`, `dedup-2`, `dedup-3`... that no other process uses, and the lock
+/// that keeps it so: each process has an index of its own, those that stand by too.
+fn first_free(folder: &Path) -> Result<(PathBuf, File), Failure> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for number in 1..=MOST_INDEXES {
+        let name = if number == 1 { name.clone() } else { format!("{name}-{number}") };
+        let lock = lock(&folder.with_file_name(format!("{name}.lock")))?;
+        if let Some(lock) = lock {
+            return Ok((folder.with_file_name(name), lock));
+        }
+    }
+    Err(Failure::undone(format!("{MOST_INDEXES} processes use {} already", folder.display())))
+}
+
+fn lock(path: &Path) -> Result<Option<File>, Failure> {
+    let failed = |error| Failure::file(path, &error);
+    path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_process_gets_an_index_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("private/dedup");
+        let (first, lock) = first_free(&base).unwrap();
+        let (second, _other) = first_free(&base).unwrap();
+        assert_eq!((first, second), (base.clone(), folder.path().join("private/dedup-2")));
+        drop(lock);
+        assert_eq!(first_free(&base).unwrap().0, base);
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Made {
 
 /// A log that takes entries from now on.
 pub(super) struct Started<'a> {
-    pub(super) store: PathBuf,
+    pub(super) store: String,
     pub(super) description: &'a Description,
     pub(super) head: TreeHead,
     pub(super) made: Option<Made>,
@@ -44,7 +44,7 @@ impl Started<'_> {
         let chosen = if made.chosen { ", and chosen for you, since no --origin was given" } else { "" };
         let mut text = format!(
             "A new log was made in {}.\n\n  origin  {origin}\n          its name, which is for ever{chosen}\n",
-            self.store.display()
+            self.store
         );
         for vkey in vkeys {
             text += &format!("  vkey    {vkey}\n          what others verify it by: publish it\n");
@@ -74,7 +74,7 @@ impl Started<'_> {
              `add` prints the index and the hash of the entry, and keeps a proof that `verify` takes\n\
              without a network; `fsck` verifies everything there is.\n",
             quoted(vkey),
-            shown(&self.store)
+            quoted(&self.store)
         )
     }
 }
@@ -83,7 +83,7 @@ impl Started<'_> {
 impl fmt::Display for Started<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Description { origin, vkeys, submission_url, read_url, .. } = self.description;
-        write!(f, "log  origin={origin} vkey={} store={}", vkeys.join(","), shown(&self.store))?;
+        write!(f, "log  origin={origin} vkey={} store={}", vkeys.join(","), quoted(&self.store))?;
         write!(f, " url={}", submission_url.as_deref().unwrap_or_default())?;
         if read_url != submission_url {
             write!(f, " read-url={}", read_url.as_deref().unwrap_or_default())?;

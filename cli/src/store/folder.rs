@@ -1,54 +1,23 @@
-//! A `STORE`: where a log lives. In this version a folder.
+//! A store that is a folder: what it holds, and the key of its log.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use bytes::Bytes;
 use kiln_client::{AnySource, FolderSource};
-use kiln_storage::{Folder, MutableObjects, ObjectPath, PutError, StorageError};
+use kiln_storage::Folder;
 use kiln_tiles::{KeyName, SigningKey};
 
 use crate::environment;
 use crate::failure::Failure;
 use crate::keys::{self, KeyArgs, KeyFormat};
+use crate::store::Contents;
 
 /// A folder that a log lives in, or will.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct FolderStore {
     folder: PathBuf,
-}
-
-/// The text names no store that this version knows.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a store is a folder: object stores (s3://, gs://, az://) come with a later version of kiln")]
-pub(crate) struct StoreError;
-
-impl FromStr for FolderStore {
-    type Err = StoreError;
-
-    fn from_str(store: &str) -> Result<Self, StoreError> {
-        let is_folder = !store.is_empty() && !store.contains("://");
-        if is_folder { Ok(Self::at(Path::new(store))) } else { Err(StoreError) }
-    }
-}
-
-/// What a store is once it is open.
-pub(crate) type OpenStore = Folder;
-
-/// What a folder holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Contents {
-    /// No log: it is empty, or is not there, or somebody began to make a log here.
-    Nothing,
-    /// A log.
-    Log,
-    /// What readers see of a log, but not its private half.
-    PublicHalf,
-    /// Something that is no log.
-    Other,
 }
 
 impl FolderStore {
@@ -67,9 +36,8 @@ impl FolderStore {
 
     /// The store itself, made where it is missing. `command` is what a second process is told that
     /// finds it held.
-    pub(crate) fn open(&self, command: &str) -> Result<OpenStore, Failure> {
-        let owner = format!("{command}, process {} on {}", std::process::id(), environment::host_name());
-        Ok(Folder::open(&self.folder, owner)?)
+    pub(crate) fn open(&self, command: &str) -> Result<Folder, Failure> {
+        Ok(Folder::open(&self.folder, environment::process_name(command))?)
     }
 
     /// What readers see of it, or would.
@@ -86,7 +54,7 @@ impl FolderStore {
         self.folder.join("private/dedup")
     }
 
-    pub(crate) fn contents(&self) -> Result<Contents, Failure> {
+    pub(super) fn contents(&self) -> Result<Contents, Failure> {
         self.look().map_err(|error| Failure::file(&self.folder, &error))
     }
 
@@ -110,23 +78,6 @@ impl FolderStore {
         let other =
             names.try_fold(false, |other, entry| Ok::<_, io::Error>(other || !ours(&entry?.file_name())))?;
         Ok(if other { Contents::Other } else { Contents::Nothing })
-    }
-
-    /// Whether there is a log, or may be one made. Anything else is left alone.
-    pub(crate) fn has_log(&self) -> Result<bool, Failure> {
-        let folder = self.folder.display();
-        match self.contents()? {
-            Contents::Log => Ok(true),
-            Contents::Nothing => Ok(false),
-            Contents::PublicHalf => Err(Failure::bad(format!(
-                "{folder} holds what readers see of a log, but its head is gone (private/head): \
-                 a log made anew here would contradict it. Bring it back: \
-                 `kiln recover {folder} --from {folder}`, or from a mirror, a CDN or a backup"
-            ))),
-            Contents::Other => Err(Failure::usage(format!(
-                "{folder} holds something that is no log: give a folder that is empty, or none yet"
-            ))),
-        }
     }
 
     /// The log's key, by which it goes on: the one given, else the store's own.
@@ -188,21 +139,6 @@ impl FolderStore {
     }
 }
 
-/// Makes a mutable object of the store these bytes, unless it is already; `false` where somebody else
-/// changed it meanwhile.
-pub(crate) async fn put(store: &impl MutableObjects, name: &str, body: Bytes) -> Result<bool, StorageError> {
-    let path: ObjectPath = name.parse().expect("an object name of this program's");
-    let found = store.read_version(&path).await?;
-    if found.as_ref().is_some_and(|(standing, _)| *standing == body) {
-        return Ok(true);
-    }
-    match store.put(&path, body, found.map(|(_, version)| version)).await {
-        Ok(_) => Ok(true),
-        Err(PutError::Conflict) => Ok(false),
-        Err(PutError::Storage(error)) => Err(error),
-    }
-}
-
 /// As much of a name as an origin may have.
 fn plain(name: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -235,14 +171,6 @@ mod tests {
         assert_eq!(store.contents().unwrap(), Contents::Log);
         assert_eq!(FolderStore::at(&folder.path().join("none")).contents().unwrap(), Contents::Nothing);
         assert_eq!(FolderStore::at(&folder.path().join("notes.txt")).contents().unwrap(), Contents::Other);
-    }
-
-    #[test]
-    fn a_store_is_a_folder() {
-        assert_eq!("log".parse(), Ok(FolderStore::at(Path::new("log"))));
-        for bad in ["", "s3://bucket/prefix", "gs://bucket"] {
-            assert_eq!(bad.parse::<FolderStore>(), Err(StoreError), "{bad}");
-        }
     }
 
     #[test]
