@@ -38,6 +38,7 @@ mod etag;
 mod head_lines;
 mod limits;
 mod range;
+mod relay;
 pub mod reply;
 mod resource;
 mod serve;
@@ -53,6 +54,7 @@ pub use http_body_util::Full;
 pub use hyper::body::Incoming;
 pub use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
 pub use limits::Limits;
+pub use relay::Relay;
 pub use resource::{StaticResource, respond};
 pub use serve::serve;
 

@@ -11,4 +11,5 @@ mod keys;
 mod liar;
 mod restarts;
 mod serve;
+mod standby;
 mod world;

@@ -17,7 +17,9 @@ fn a_second_one_on_the_same_folder_names_the_first_and_harms_nothing() {
     server.post("/add", b"before").expect(200);
     let holder = format!("process {}", server.process());
     for _ in 0..3 {
-        world.kiln(&["serve", "log", "--listen", "127.0.0.1:0"]).fails(3, &["kiln serve", &holder, "--standby"]);
+        world
+            .kiln(&["serve", "log", "--listen", "127.0.0.1:0"])
+            .fails(3, &["kiln serve", &holder, "--standby"]);
     }
     // It has the port as well, and is what a person has to know of.
     let address = server.url.strip_prefix("http://").unwrap();

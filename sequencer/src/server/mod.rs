@@ -19,11 +19,14 @@ mod submit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_http::{ByteBudget, Handler, Incoming, Method, NotReady, Probe, Request, Response, cors, reply};
+use kiln_http::{
+    ByteBudget, Handler, Incoming, Method, NotReady, Probe, Relay, Request, Response, cors, reply,
+};
 use kiln_storage::{Register, Store};
 use serde::Serialize;
 
 use crate::description::Description;
+use crate::lease::Holder;
 use crate::sequencer::Shared;
 use crate::state::Status;
 use bundles::Bundles;
@@ -92,6 +95,7 @@ pub struct LogServer<S, G> {
     bundles: Bundles,
     reads: Reads<S, G>,
     prover: Prover,
+    relay: Option<Relay>,
 }
 
 impl<S: Store, G: Register> LogServer<S, G> {
@@ -103,9 +107,22 @@ impl<S: Store, G: Register> LogServer<S, G> {
             bundles: Bundles::new(options.answer_bytes, options.read_timeout),
             reads: Reads::new(shared.log.clone(), options.reads_at_once, options.read_timeout),
             prover: Prover::default(),
+            relay: None,
             shared,
             options,
         }
+    }
+
+    /// The same, which hands submissions on to the process that writes the log, while it stands by.
+    #[must_use]
+    pub fn with_relay(self, relay: Relay) -> Self {
+        Self { relay: Some(relay), ..self }
+    }
+
+    /// Where submissions go while another process writes, if they are to be handed on.
+    fn relay_to_writer(&self) -> Option<(&Relay, String)> {
+        let Status::StandingBy(Holder { url, .. }) = self.shared.state().status else { return None };
+        Some((self.relay.as_ref()?, url?))
     }
 
     async fn route(&self, request: Request<Incoming>) -> (&'static str, Response) {
@@ -155,6 +172,7 @@ impl<S: Store, G: Register> Probe for LogServer<S, G> {
     fn ready(&self) -> Result<(), NotReady> {
         match self.shared.state().status {
             Status::Ready => Ok(()),
+            Status::StandingBy(_) if self.relay_to_writer().is_some() => Ok(()),
             status => Err(NotReady::because(status.public())),
         }
     }

@@ -1,7 +1,7 @@
 //! Submissions: `POST /add` and `POST /add-batch`.
 
 use bytes::Bytes;
-use kiln_http::{Incoming, Method, Request, Response, StatusCode, asks_for, header, read_body, reply};
+use kiln_http::{Incoming, Method, Relay, Request, Response, StatusCode, asks_for, header, read_body, reply};
 use kiln_storage::{Register, Store};
 use kiln_tiles::{ParseBundleError, split_entries};
 use tokio::time::{Instant, timeout_at};
@@ -78,10 +78,15 @@ impl<S: Store, G: Register> LogServer<S, G> {
             return Err(BadSubmission::Proof.into_response());
         }
         let mut share = self.bodies.empty_share();
-        let body = read_body(request.into_body(), most, self.options.body_timeout, &mut share).await;
+        let (parts, incoming) = request.into_parts();
+        let body = read_body(incoming, most, self.options.body_timeout, &mut share).await;
         let body = body.map_err(kiln_http::BodyError::into_response)?;
-        let entries = if batch { self.split_batch(&body) } else { one_entry(body) };
+        let entries = if batch { self.split_batch(&body) } else { one_entry(body.clone()) };
         let entries = entries.map_err(BadSubmission::into_response)?;
+        if let Some((relay, writer)) = self.relay_to_writer().filter(|_| !Relay::was_relayed(&parts.headers))
+        {
+            return Ok(relay.send(&writer, &parts, body).await);
+        }
         drop(share); // from here on the pool counts the bytes
         let deadline = Instant::now() + self.options.answer_timeout;
         let answer = self.sequence(entries, wait, deadline).await?;

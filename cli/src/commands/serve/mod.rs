@@ -11,6 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kiln_http::Relay;
 use kiln_sequencer::{
     CatchUp, Description, Holder, LoadError, LogServer, Options, PoolLimits, Sequencer, ServerOptions,
     Shared, State, Status, SubmissionLimits, Writer,
@@ -68,6 +69,9 @@ pub(crate) struct Serve {
     /// when the writer ends. Submissions are answered with 503 meanwhile.
     #[arg(long)]
     standby: bool,
+    /// While standing by, hand submissions on to the process that writes, instead of answering 503.
+    #[arg(long, requires = "standby")]
+    forward: bool,
     /// How long a writer in an object store may be silent before another takes over. The same for all.
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
     lease: Duration,
@@ -148,7 +152,7 @@ impl Serve {
         let description = doors.describe(opened.log.trusted(), self.submission_limits());
         let sequencer = Sequencer::new(opened.log, self.options(&description));
         let shared = sequencer.shared();
-        let server = Arc::new(LogServer::new(shared.clone(), &description, self.server_options()));
+        let server = Arc::new(self.server(shared.clone(), &description)?);
         let served = doors.serve(&server, self.limits.max_connections, &stop);
         let running = if self.standby {
             tokio::spawn(sequencer.stand_by(stop))
@@ -177,6 +181,16 @@ impl Serve {
             Holder { name: environment::process_name("kiln serve"), url: description.submission_url.clone() };
         let Self { interval, accept_head, standby, lease, .. } = *self;
         Options { interval, pool, accept_head, holder, standby, lease }
+    }
+
+    fn server(
+        &self,
+        shared: Arc<SharedLog>,
+        description: &Description,
+    ) -> Result<LogServer<OpenStore, AnyRegister>, Failure> {
+        let options = self.server_options();
+        let server = LogServer::new(shared, description, options);
+        Ok(if self.forward { server.with_relay(Relay::new(options.answer_timeout)?) } else { server })
     }
 
     fn submission_limits(&self) -> SubmissionLimits {
