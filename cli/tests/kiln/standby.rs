@@ -24,7 +24,7 @@ fn a_standby_serves_reads_refuses_submissions_and_takes_over() {
     }
     standby.get("/tile/0/000.p/1").expect(200);
     standby.get("/tile/0/000.p/2").expect(404);
-    world.kiln(&["fsck", &standby.url, "--vkey", &writer.field("vkey")]).ok();
+    world.kiln(&["fsck", &standby.url, "--vkey", writer.field("vkey")]).ok();
 
     writer.kill();
     let since = Instant::now();
