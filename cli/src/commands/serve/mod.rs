@@ -1,5 +1,6 @@
 //! `kiln serve`: runs a log.
 
+mod collecting;
 mod doors;
 mod opening;
 mod signals;
@@ -26,6 +27,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{parse_bytes, parse_span};
 use crate::store::{FolderStore, put};
+use collecting::GcArgs;
 use doors::{DoorArgs, Doors};
 
 type FolderSequencer = Sequencer<Folder, FolderRegister>;
@@ -66,6 +68,8 @@ pub(crate) struct Serve {
     /// Keep the dedup index here instead of in the store; it can be deleted at any time.
     #[arg(long, value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    gc: GcArgs,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -142,6 +146,7 @@ impl Serve {
         };
         publish(shared.log.store(), &description).await?;
         let (store, head, made) = (self.store.canonical(), writer.head(), opened.made);
+        self.gc.start(&sequencer, true, &stop);
         let running = tokio::spawn(sequencer.run(writer, stop));
         // A channel that is closed is a log that is gone already; the task knows why.
         let _ = shared.watch().wait_for(|state| takes_entries_or_never_will(&state.status)).await;
