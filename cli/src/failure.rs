@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use kiln_client::{BadLog, ClientError, CopyError, Evidence, HttpSetupError, SubmitError, TokenError};
-use kiln_sequencer::{Alarm, LoadError, RecoverError, RoundError};
+use kiln_sequencer::{Alarm, CollectError, LoadError, RecoverError, RoundError};
 use kiln_storage::StorageError;
 
 /// What the exit code says.
@@ -132,6 +132,17 @@ impl From<RecoverError> for Failure {
             RecoverError::NotAccepted { .. } => Self::usage(error),
             error if error.is_bad_log() => Self::bad(error),
             error => Self::undone(error),
+        }
+    }
+}
+
+impl From<CollectError> for Failure {
+    fn from(error: CollectError) -> Self {
+        match error {
+            error if error.is_denied() => Self::undone(error)
+                .with_advice("Whoever collects must be allowed to list and to delete; a writer need not be."),
+            CollectError::Storage(error) => error.into(),
+            error => Self::bad(error),
         }
     }
 }

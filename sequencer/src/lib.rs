@@ -8,6 +8,7 @@
 //! | run one | [`Sequencer`]: [`load`](Sequencer::load), then [`run`](Sequencer::run); or [`stand_by`](Sequencer::stand_by) |
 //! | bring one back that lost something | [`Recovery`]; the head of a copy of one is [`CopyHead`] |
 //! | feed it from within the process | [`Shared::pool`] |
+//! | be rid of superseded partial tiles | [`Sequencer::collector`]; from elsewhere a [`Sweep`] |
 //! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
 //! | know how it is | [`Shared::state`], [`Metrics`] |
 //!
@@ -60,6 +61,7 @@
 
 mod alarm;
 mod answers;
+mod collect;
 mod commit;
 mod dedup;
 mod description;
@@ -89,6 +91,7 @@ mod state;
 mod tree;
 
 pub use alarm::{Alarm, Voice};
+pub use collect::{CollectError, CollectOptions, Collector, Sweep, Swept};
 pub use dedup::{Dedup, DedupError};
 pub use description::Description;
 pub use entry::{Entry, EntryError};

@@ -21,11 +21,20 @@ pub struct Metrics {
     pool_entries: Gauge<u64, AtomicU64>,
     pool_bytes: Gauge<u64, AtomicU64>,
     ready: Gauge<u64, AtomicU64>,
+    gc_removed: Counter,
+    gc_errors: Family<Failed, Counter>,
+    gc_waiting: Gauge<u64, AtomicU64>,
+    gc_last_sweep: Gauge<u64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Outcome {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Failed {
+    kind: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -45,6 +54,10 @@ impl Default for Metrics {
             pool_entries: Gauge::default(),
             pool_bytes: Gauge::default(),
             ready: Gauge::default(),
+            gc_removed: Counter::default(),
+            gc_errors: Family::default(),
+            gc_waiting: Gauge::default(),
+            gc_last_sweep: Gauge::default(),
         }
     }
 }
@@ -76,8 +89,27 @@ impl Metrics {
         self.ready.set(u64::from(ready));
     }
 
+    /// Counts partial tiles and bundles that were removed.
+    pub(crate) fn count_collected(&self, objects: u64) {
+        self.gc_removed.inc_by(objects);
+    }
+
+    /// Counts a removal or a sweep that failed, by why.
+    pub(crate) fn count_collect_error(&self, kind: &'static str) {
+        self.gc_errors.get_or_create(&Failed { kind }).inc();
+    }
+
+    pub(crate) fn set_uncollected(&self, tiles: usize) {
+        self.gc_waiting.set(tiles as u64);
+    }
+
+    pub(crate) fn set_last_sweep(&self, unix_time: u64) {
+        self.gc_last_sweep.set(unix_time);
+    }
+
     /// Everything in OpenMetrics' text form.
-    pub(crate) fn encode(&self) -> String {
+    #[must_use]
+    pub fn encode(&self) -> String {
         let mut registry = Registry::with_prefix("kiln");
         registry.register("rounds", "Rounds that fired, by outcome", self.rounds.clone());
         let (unit, help) = (Unit::Seconds, "Time from the start of a round to its publication");
@@ -88,6 +120,12 @@ impl Metrics {
         registry.register("pool_entries", "Entries that wait for a round", self.pool_entries.clone());
         registry.register("pool_bytes", "Bytes of the entries that wait", self.pool_bytes.clone());
         registry.register("ready", "1 when the log takes entries", self.ready.clone());
+        registry.register("gc_removed", "Partial tiles and bundles removed", self.gc_removed.clone());
+        registry.register("gc_errors", "Removals and sweeps that failed, by kind", self.gc_errors.clone());
+        let help = "Partial tiles of this process's rounds that are not removed yet";
+        registry.register("gc_waiting_tiles", help, self.gc_waiting.clone());
+        let (unit, help) = (Unit::Seconds, "When the last sweep over all partial tiles ended, Unix time");
+        registry.register_with_unit("gc_last_sweep_timestamp", help, unit, self.gc_last_sweep.clone());
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -105,6 +143,9 @@ mod tests {
         metrics.count_round(3, Duration::from_millis(20));
         metrics.count_failed_round("storage");
         metrics.set_tree_size(12);
+        metrics.count_collected(7);
+        metrics.count_collect_error("denied");
+        metrics.set_last_sweep(1_700_000_000);
         metrics.count_request("/add", 200);
         let text = metrics.encode();
         for line in [
@@ -112,6 +153,9 @@ mod tests {
             "kiln_rounds_total{outcome=\"storage\"} 1",
             "kiln_entries_total 3",
             "kiln_tree_size 12",
+            "kiln_gc_removed_total 7",
+            "kiln_gc_errors_total{kind=\"denied\"} 1",
+            "kiln_gc_last_sweep_timestamp_seconds 1700000000",
             "kiln_http_requests_total{route=\"/add\",status=\"200\"} 1",
             "kiln_round_duration_seconds_count 1",
         ] {

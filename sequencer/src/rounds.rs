@@ -100,6 +100,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             let (next, published) = self.watch_over(publisher.publish(&rounds)).await?;
             self.announce(&published);
             for round in rounds.drain(..) {
+                self.shared.pending.add(round.head().size());
                 self.shared.metrics.count_round(round.round.entries.len(), round.started.elapsed());
             }
             publisher = next;

@@ -8,6 +8,7 @@ use kiln_storage::{Register, Store};
 use kiln_tiles::{SignedCheckpoint, TreeHead};
 use tokio::sync::{Mutex, watch};
 
+use crate::collect::Pending;
 use crate::failed_round::RoundError;
 use crate::lease::{Holder, Lease, Seen};
 use crate::load::LoadError;
@@ -57,6 +58,8 @@ pub struct Shared<S, G> {
     /// What is counted.
     pub metrics: Metrics,
     pub(crate) state: watch::Sender<State>,
+    /// The partial objects that rounds wrote, for a collector.
+    pub(crate) pending: Pending,
 }
 
 impl<S, G> Shared<S, G> {
@@ -105,7 +108,8 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         let (log, pool) = (Arc::new(log), Pool::new(options.pool));
         let lease =
             Mutex::new(LeaseState { id: log.environment.0.random_id(), own: None, seen: Seen::default() });
-        let shared = Arc::new(Shared { log, pool, metrics: Metrics::default(), state });
+        let (metrics, pending) = (Metrics::default(), Pending::default());
+        let shared = Arc::new(Shared { log, pool, metrics, state, pending });
         Self { shared, options, stalled: AtomicUsize::new(0), committed: AtomicBool::new(false), lease }
     }
 

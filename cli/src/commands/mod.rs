@@ -4,6 +4,7 @@ mod add;
 mod backup;
 mod bench;
 mod fsck;
+mod gc;
 mod get;
 mod info;
 mod init;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Info(info::Info),
     Tail(tail::Tail),
     Fsck(fsck::Fsck),
+    Gc(gc::Gc),
     Backup(backup::Backup),
     Recover(recover::Recover),
     #[command(subcommand)]
@@ -56,6 +58,7 @@ impl Command {
             Self::Info(command) => on_runtime(command.run(output)),
             Self::Tail(command) => on_runtime(command.run(output)),
             Self::Fsck(command) => on_runtime(command.run(output)),
+            Self::Gc(command) => on_runtime(command.run(output)),
             Self::Backup(command) => on_runtime(command.run(output)),
             Self::Recover(command) => on_runtime(command.run(output)),
             Self::Bench(command) => on_runtime(command.run(output)),

@@ -3,6 +3,7 @@
 
 mod adding;
 mod backups;
+mod collecting;
 mod doors;
 mod exit_codes;
 mod first_hour;

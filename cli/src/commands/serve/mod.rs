@@ -1,5 +1,6 @@
 //! `kiln serve`: runs a log.
 
+mod collecting;
 mod doors;
 mod opening;
 mod public;
@@ -28,6 +29,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{parse_bytes, parse_span};
 use crate::store::{OpenStore, StorePlace, put};
+use collecting::GcArgs;
 use doors::{DoorArgs, Doors};
 
 type OpenSequencer = Sequencer<OpenStore, AnyRegister>;
@@ -82,6 +84,8 @@ pub(crate) struct Serve {
     /// $XDG_CACHE_HOME/kiln or ~/.cache/kiln; it can be deleted at any time.
     #[arg(long, value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    gc: GcArgs,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -154,6 +158,7 @@ impl Serve {
         let shared = sequencer.shared();
         let server = Arc::new(self.server(shared.clone(), &description)?);
         let served = doors.serve(&server, self.limits.max_connections, &stop);
+        self.gc.start(&sequencer, self.store.as_folder().is_some(), &stop);
         let running = if self.standby {
             tokio::spawn(sequencer.stand_by(stop))
         } else {
