@@ -127,13 +127,24 @@ async fn establish(
 ) -> Result<(), GuardError> {
     let Loaded { held, value: found } = register.load().await?;
     match found {
-        Some(found) if parse(&found, log) == Some(tree) => Ok(()),
-        Some(found) => Err(parse(&found, log).map_or(GuardError::Malformed, GuardError::Ahead)),
+        Some(found) => check_established(&found, log, tree),
         None => match register.swap(held, value.clone()).await {
             Ok(_) => Ok(()),
-            Err(SwapError::Conflict) => Err(GuardError::Ahead(tree)),
+            // Somebody else was first, or an earlier try of this one arrived.
+            Err(SwapError::Conflict) => {
+                let found = register.load().await?.value.ok_or(GuardError::Gone)?;
+                check_established(&found, log, tree)
+            }
             Err(SwapError::Storage(error)) => Err(error.into()),
         },
+    }
+}
+
+fn check_established(found: &[u8], log: Hash, tree: TreeHead) -> Result<(), GuardError> {
+    match parse(found, log) {
+        Some(found) if found == tree => Ok(()),
+        Some(found) => Err(GuardError::Ahead(found)),
+        None => Err(GuardError::Malformed),
     }
 }
 

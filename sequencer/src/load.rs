@@ -168,6 +168,8 @@ pub async fn create_log<S: Store, G: Register>(log: &Log<S, G>) -> Result<(), Lo
     let record = HeadRecord::new_log(log.fingerprint(), writer);
     match log.store.head().swap(held, record.to_bytes()).await {
         Ok(_) => Ok(()),
+        // Somebody else made it meanwhile, or an earlier try of this one arrived.
+        Err(SwapError::Conflict) if log.store.head().load().await?.value.is_some() => Ok(()),
         Err(SwapError::Conflict) => Err(RoundError::Fenced.into()),
         Err(SwapError::Storage(error)) => Err(error.into()),
     }
