@@ -252,19 +252,3 @@ async fn every_guard_is_raised_and_has_a_say() {
         ));
     }
 }
-
-/// Two processes started at once on an empty store: one of them said that the guard knew of a fork.
-#[tokio::test]
-async fn a_log_can_be_made_by_several_at_once() {
-    for _ in 0..50 {
-        let (memory, guard) = (Memory::new(), MemoryRegister::default());
-        let make = || {
-            let log = common::log(1, &memory, &guard, &Dedup::in_memory());
-            tokio::spawn(async move { create_log(&log).await })
-        };
-        for making in [make(), make(), make()] {
-            making.await.unwrap().unwrap();
-        }
-        assert_eq!(load(1, &memory, &guard, None).await.unwrap().head().size(), 0);
-    }
-}

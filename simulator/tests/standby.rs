@@ -203,3 +203,25 @@ fn on_a_folder_a_standby_follows_and_takes_over_when_the_lock_is_free() {
         second.stop().await;
     });
 }
+
+/// Two processes started at once on an empty store: one of them said that the guard knew of a fork.
+#[test]
+fn a_log_can_be_made_by_several_at_once() {
+    simulate(async {
+        let (memory, guard) = (Memory::new(), MemoryRegister::default());
+        let make = |number| {
+            let faults = Faults::slow(Duration::from_millis(10));
+            let store = FaultyStore::new(memory.clone(), faults.clone());
+            let guard = FaultyRegister::new(guard.clone(), faults);
+            let environment = SeededEnvironment::new(number);
+            let log = Log::new(signing_key(), store, guard, Dedup::in_memory(), environment);
+            tokio::spawn(async move { create_log(&log).await })
+        };
+        for making in [make(1), make(2), make(3)] {
+            making.await.expect("no panic").expect("a log");
+        }
+        let process = in_memory(&memory, &guard, &Faults::default(), 4).await;
+        process.writes().await;
+        process.stop().await;
+    });
+}
