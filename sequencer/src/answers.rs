@@ -21,6 +21,9 @@ struct State {
     guarded: u64,
     /// The newest checkpoint; `None` until there is one, and nobody waits until then.
     published: Option<Arc<SignedCheckpoint>>,
+    /// As many entries of this writer's tree are published. The checkpoint may be larger where another
+    /// writer is further, and this one has not compared the rest.
+    covered: u64,
 }
 
 /// A submitter whose entries have an index.
@@ -89,10 +92,12 @@ impl Answers {
         state.answer();
     }
 
-    /// A checkpoint can be seen: answers everybody whose entries it covers.
-    pub(crate) fn published(&self, checkpoint: &Arc<SignedCheckpoint>) {
+    /// A checkpoint can be seen, which covers this writer's tree up to a size: answers everybody whose
+    /// entries are in that.
+    pub(crate) fn published(&self, checkpoint: &Arc<SignedCheckpoint>, covered: u64) {
         let mut state = self.state();
         state.published = Some(checkpoint.clone());
+        state.covered = covered;
         state.answer();
     }
 
@@ -103,11 +108,10 @@ impl Answers {
 
 impl State {
     fn answer(&mut self) {
-        let Self { waiting, guarded, published: Some(published) } = self else { return };
-        let size = published.head().size();
+        let Self { waiting, guarded, published: Some(published), covered } = self else { return };
         let ready = |waiting: &mut Waiting| match waiting.wait {
             Wait::Sequenced => waiting.needs() <= *guarded,
-            Wait::Published => waiting.needs() <= size,
+            Wait::Published => waiting.needs() <= *covered,
         };
         waiting.extract_if(.., ready).for_each(|waiting| waiting.answer(published));
     }
@@ -173,7 +177,7 @@ mod tests {
     #[test]
     fn a_hit_waits_like_a_first_submission() {
         let answers = Answers::default();
-        answers.published(&published(5));
+        answers.published(&published(9), 5);
         let submit = |index, wait| {
             let (answer, answered) = oneshot::channel();
             answers.expect(vec![Waiting { indices: vec![2, index], wait, answer }]);
@@ -188,7 +192,7 @@ mod tests {
         assert_eq!(answered(), [true, false, false, false]);
         answers.guarded(6);
         assert_eq!(answered(), [false, true, false, false]);
-        answers.published(&published(6));
+        answers.published(&published(9), 6);
         assert_eq!(answered(), [false, false, true, false]);
         answers.guarded(7);
         assert_eq!(answered(), [false, false, false, true]);

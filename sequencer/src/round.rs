@@ -225,7 +225,7 @@ impl<S: Store, G: Register> Publisher<S, G> {
         let entries = entries_of(rounds);
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: tree.head() };
         let published = publish(&log, &lineage, log.sign(tree.head())).await?;
-        answers.published(&published);
+        answers.published(&published, tree.size());
         Ok((Self { log, tree, answers }, published))
     }
 }
