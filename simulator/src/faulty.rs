@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use kiln_storage::{
-    CreateError, ImmutableObjects, Loaded, Memory, MemoryRegister, MutableObjects, Object, ObjectPath,
-    PutError, Register, StorageError, StorageErrorKind, Store, SwapError,
+    CreateError, ImmutableObjects, Loaded, Memory, MemoryListing, MemoryRegister, MutableObjects, Object,
+    ObjectPath, PartialListing, PartialObjects, PartialPath, PutError, Register, StorageError,
+    StorageErrorKind, Store, SwapError,
 };
 use tokio::time::Instant;
 
@@ -28,6 +29,18 @@ impl Fate {
     pub const ALL: [Self; 3] = [Self::Lost, Self::Persisted, Self::Late];
 }
 
+/// What becomes of the removal of partial objects.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Removals {
+    /// They are done.
+    #[default]
+    Done,
+    /// Nobody may.
+    Denied,
+    /// There is never an answer.
+    Hanging,
+}
+
 /// Which calls fail. Clones share it, so one plan covers a store and its guard.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Plan>>);
@@ -41,6 +54,7 @@ struct Plan {
     pause: Option<(usize, Duration)>,
     asleep_until: Option<Instant>,
     late: Vec<BoxFuture<'static, ()>>,
+    removals: Removals,
 }
 
 impl Faults {
@@ -99,6 +113,16 @@ impl Faults {
     /// From now on each call takes this long.
     pub fn set_latency(&self, latency: Duration) {
         self.plan().latency = latency;
+    }
+
+    /// From now on each call fails with this probability, as for [`random`](Self::random).
+    pub fn fail_at_random(&self, seed: u64, probability: f64) {
+        self.plan().random = Some((fastrand::Rng::with_seed(seed), probability));
+    }
+
+    /// What becomes of removals from now on.
+    pub fn set_removals(&self, removals: Removals) {
+        self.plan().removals = removals;
     }
 
     /// Whether no fault that was planned has come yet.
@@ -261,6 +285,47 @@ impl MutableObjects for FaultyStore {
             }
         }
         Err(fault().into())
+    }
+}
+
+/// A walk through the partial objects of such a store.
+pub struct FaultyListing {
+    listing: MemoryListing,
+    faults: Faults,
+}
+
+impl PartialObjects for FaultyStore {
+    type Listing = FaultyListing;
+
+    fn list_partials(&self) -> FaultyListing {
+        FaultyListing { listing: self.memory.list_partials(), faults: self.faults.clone() }
+    }
+
+    async fn remove_partials(&self, paths: Vec<PartialPath>) -> Result<(), StorageError> {
+        let memory = self.memory.clone();
+        let fate = self.faults.next().await;
+        let removals = self.faults.plan().removals;
+        match removals {
+            Removals::Done => {}
+            Removals::Denied => {
+                return Err(StorageError::new(StorageErrorKind::Denied, "remove", &"partial objects", None));
+            }
+            Removals::Hanging => std::future::pending().await,
+        }
+        match fate {
+            None => return memory.remove_partials(paths).await,
+            Some(Fate::Lost) => {}
+            Some(Fate::Persisted) => memory.remove_partials(paths).await?,
+            Some(Fate::Late) => self.faults.later(async move { drop(memory.remove_partials(paths).await) }),
+        }
+        Err(fault())
+    }
+}
+
+impl PartialListing for FaultyListing {
+    async fn next(&mut self) -> Result<Option<Vec<PartialPath>>, StorageError> {
+        let fate = self.faults.next().await;
+        if fate.is_some() { Err(fault()) } else { self.listing.next().await }
     }
 }
 

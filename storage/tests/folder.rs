@@ -4,7 +4,8 @@ use std::fs;
 
 use bytes::Bytes;
 use kiln_storage::{
-    Folder, ImmutableObjects, Loaded, Object, PartialObjects, PartialPath, Register, StorageErrorKind, Store,
+    Folder, ImmutableObjects, Loaded, Object, ObjectPath, PartialObjects, PartialPath, Register,
+    StorageErrorKind, Store,
 };
 
 fn open(root: &std::path::Path, owner: &str) -> Folder {
@@ -67,6 +68,34 @@ async fn a_file_that_is_too_long_is_refused_and_not_read() {
     file.set_len(kiln_storage::MAX_OBJECT_SIZE + 1).unwrap();
     let error = folder.read(&"checkpoint".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::TooLarge);
+}
+
+/// A writer that recovers writes partial tiles anew while another process collects them, and takes away the folder
+/// between the moment it is made and the rename into it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_takes_no_folder_from_under_a_writer() {
+    let root = tempfile::tempdir().unwrap();
+    let (writer, collector) = (open(root.path(), "a writer"), open(root.path(), "a collector"));
+    let name = |width: u64| format!("tile/0/000.p/{}", width % 255 + 1);
+    let collecting = tokio::spawn(async move {
+        for round in 0..2000 {
+            let paths = [round, round + 1].map(|width| name(width).parse::<ObjectPath>().unwrap());
+            let partials = paths.map(|path| PartialPath::try_from(path).unwrap());
+            collector.remove_partials(partials.into()).await.expect("what is gone is gone");
+        }
+    });
+    for round in 0..100 {
+        let objects = [round, round + 1]
+            .map(|width| Object { path: name(width).parse().unwrap(), body: Bytes::from_static(b"x") });
+        // A round tries as often as this.
+        for attempt in 0..4 {
+            match writer.create(objects.to_vec()).await {
+                Ok(()) => break,
+                Err(error) => assert!(attempt < 3, "{error}"),
+            }
+        }
+    }
+    collecting.await.unwrap();
 }
 
 #[tokio::test]

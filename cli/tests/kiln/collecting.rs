@@ -117,6 +117,6 @@ fn gc_refuses_what_is_no_log_or_another_one() {
     world.kiln(&["init", "log", "--origin", "example.com/one"]).ok();
     world.kiln(&["init", "other", "--origin", "example.com/one"]).ok();
     let other = world.vkey("other");
-    world.kiln(&["gc", "log", "--vkey", &other]).fails(1, &["signature"]);
+    world.kiln(&["gc", "log", "--vkey", &other]).fails(1, &["signed by example.com/one"]);
     world.kiln(&["gc", "s3://bucket/log", "--grace", "0s"]).fails(2, &[]);
 }

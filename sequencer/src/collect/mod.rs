@@ -152,8 +152,8 @@ impl<S: Store + PartialObjects, G: Register> Collector<S, G> {
             self.denied.store(false, Ordering::Relaxed);
             pause = match self.sweep_once(size).await {
                 Err(error) if self.goes_on_after(&error) => {
-                    sleep(pause.min(self.options.sweep_interval)).await;
-                    pause * 2
+                    sleep(pause).await;
+                    (pause * 2).min(self.options.sweep_interval)
                 }
                 _ => {
                     sleep(self.options.sweep_interval).await;
@@ -170,6 +170,7 @@ impl<S: Store + PartialObjects, G: Register> Collector<S, G> {
             counted = swept.superseded;
         };
         let swept = self.sweep(aged).remove(count).await?;
+        self.complained.store(false, Ordering::Relaxed);
         metrics.set_last_sweep(self.shared.log.environment.0.unix_time());
         if let Some(missing) = &swept.missing {
             tracing::error!(%missing, "the log is damaged: a full tile or bundle is gone, its partial ones are kept");
