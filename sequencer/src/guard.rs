@@ -125,16 +125,23 @@ async fn establish(
     value: &Bytes,
     tree: TreeHead,
 ) -> Result<(), GuardError> {
-    let Loaded { held, value: found } = register.load().await?;
-    match found {
-        Some(found) if parse(&found, log) == Some(tree) => Ok(()),
-        Some(found) => Err(parse(&found, log).map_or(GuardError::Malformed, GuardError::Ahead)),
-        None => match register.swap(held, value.clone()).await {
-            Ok(_) => Ok(()),
-            Err(SwapError::Conflict) => Err(GuardError::Ahead(tree)),
-            Err(SwapError::Storage(error)) => Err(error.into()),
-        },
+    let mut outcome = Err(GuardError::Ahead(tree));
+    for attempt in 0..TRIES {
+        let Loaded { held, value: found } = register.load().await?;
+        if let Some(found) = found {
+            let known = parse(&found, log).ok_or(GuardError::Malformed)?;
+            return if known == tree { Ok(()) } else { Err(GuardError::Ahead(known)) };
+        }
+        // After anything but a clear yes only a read decides: somebody who knows the same tree may
+        // have been first, or an earlier try of one's own.
+        match register.swap(held, value.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(SwapError::Conflict) => {}
+            Err(SwapError::Storage(error)) => outcome = Err(error.into()),
+        }
+        back_off(attempt).await;
     }
+    outcome
 }
 
 /// Reads under a lock, compares, writes, syncs.
