@@ -125,27 +125,23 @@ async fn establish(
     value: &Bytes,
     tree: TreeHead,
 ) -> Result<(), GuardError> {
-    let Loaded { held, value: found } = register.load().await?;
-    match found {
-        Some(found) => check_established(&found, log, tree),
-        None => match register.swap(held, value.clone()).await {
-            Ok(_) => Ok(()),
-            // Somebody else was first, or an earlier try of this one arrived.
-            Err(SwapError::Conflict) => {
-                let found = register.load().await?.value.ok_or(GuardError::Gone)?;
-                check_established(&found, log, tree)
-            }
-            Err(SwapError::Storage(error)) => Err(error.into()),
-        },
+    let mut outcome = Err(GuardError::Ahead(tree));
+    for attempt in 0..TRIES {
+        let Loaded { held, value: found } = register.load().await?;
+        if let Some(found) = found {
+            let known = parse(&found, log).ok_or(GuardError::Malformed)?;
+            return if known == tree { Ok(()) } else { Err(GuardError::Ahead(known)) };
+        }
+        // After anything but a clear yes only a read decides: somebody who knows the same tree may
+        // have been first, or an earlier try of one's own.
+        match register.swap(held, value.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(SwapError::Conflict) => {}
+            Err(SwapError::Storage(error)) => outcome = Err(error.into()),
+        }
+        back_off(attempt).await;
     }
-}
-
-fn check_established(found: &[u8], log: Hash, tree: TreeHead) -> Result<(), GuardError> {
-    match parse(found, log) {
-        Some(found) if found == tree => Ok(()),
-        Some(found) => Err(GuardError::Ahead(found)),
-        None => Err(GuardError::Malformed),
-    }
+    outcome
 }
 
 /// Reads under a lock, compares, writes, syncs.

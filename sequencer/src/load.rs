@@ -162,7 +162,12 @@ pub async fn create_log<S: Store, G: Register>(log: &Log<S, G>) -> Result<(), Lo
     }
     let writer = log.environment.0.random_id();
     match log.guard.establish(log.fingerprint(), writer, TreeHead::empty()).await {
-        Err(GuardError::Ahead(theirs)) => return Err(rolled_back(Voice::Guard, theirs, TreeHead::empty())),
+        Err(GuardError::Ahead(theirs)) => {
+            drop(held);
+            // Somebody else may have made the log since its head was read, and used it.
+            let Loaded { value, .. } = log.store.head().load().await?;
+            return value.map(drop).ok_or(rolled_back(Voice::Guard, theirs, TreeHead::empty()));
+        }
         done => done?,
     }
     let record = HeadRecord::new_log(log.fingerprint(), writer);

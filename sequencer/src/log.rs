@@ -85,11 +85,15 @@ impl<S: Store, G: Register> Log<S, G> {
         &self.store
     }
 
-    /// Works with the dedup index where waiting for the disk disturbs nobody.
+    /// Works with the dedup index where waiting for the disk disturbs nobody. One in memory keeps
+    /// nobody waiting, and no thread but this one decides what comes next.
     pub(crate) async fn index<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Dedup) -> Result<T, DedupError> + Send + 'static,
     ) -> Result<T, DedupError> {
+        if !self.dedup.is_on_disk() {
+            return work(&self.dedup);
+        }
         let dedup = self.dedup.clone();
         tokio::task::spawn_blocking(move || work(&dedup)).await.expect("the index does not panic")
     }

@@ -161,6 +161,7 @@ impl Pool {
     pub(crate) async fn round_is_due(&self, due: tokio::time::Instant) {
         self.not_empty().await;
         tokio::select! {
+            biased; // no dice but those that were handed in
             () = tokio::time::sleep_until(due) => {}
             () = self.round_is_full() => {}
         }

@@ -49,6 +49,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         let mut due = Instant::now();
         loop {
             let stopping = tokio::select! {
+                biased; // no dice but those that were handed in
                 () = stopped(stop) => true,
                 () = self.shared.pool.round_is_due(due) => false,
             };

@@ -193,6 +193,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), RoundError> {
         tokio::select! {
+            biased; // no dice but those that were handed in
             ended = self.fire_rounds(writer, stop) => ended?,
             lost = self.keep_the_lease() => return Err(lost),
         }

@@ -207,6 +207,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
 /// Whether nobody said to stop meanwhile.
 async fn sleep_unless_stopped(pause: Duration, stop: &mut watch::Receiver<bool>) -> bool {
     tokio::select! {
+        biased; // no dice but those that were handed in
         () = stopped(stop) => false,
         () = sleep(pause) => true,
     }

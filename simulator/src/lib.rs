@@ -6,6 +6,8 @@
 //! | [`disk`] | a disk whose power is cut: what was not synced vanishes, is torn, is reordered |
 //! | [`world`] | runs a log on either, and remembers what was acknowledged and signed |
 //! | [`check`] | verifies everything that is published, as a client would |
+//! | [`hunt`] | runs many seeds of it |
+//! | [`scenario`] | makes a whole run of a seed, and holds every promise after every step |
 //!
 //! Time stands still but when everybody waits, and file work has one thread, so a run is decided by
 //! its seed.
@@ -13,4 +15,6 @@
 pub mod check;
 pub mod disk;
 pub mod faulty;
+pub mod hunt;
+pub mod scenario;
 pub mod world;

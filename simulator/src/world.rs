@@ -41,6 +41,11 @@ impl SeededEnvironment {
         Arc::new(Self { time: AtomicU64::new(1_000_000), dice: Mutex::new(fastrand::Rng::with_seed(seed)) })
     }
 
+    /// Somebody sets the clock back.
+    pub fn step_back(&self, seconds: u64) {
+        self.time.fetch_sub(seconds, Ordering::Relaxed);
+    }
+
     fn roll(&self) -> u64 {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner).u64(..)
     }

@@ -150,3 +150,47 @@ fn two_writers_in_a_storm_never_share_an_index() {
         duel(seed, 0.05);
     }
 }
+
+/// Two processes made one log at once. The one that lost the swap of the guard said that the store had
+/// gone back in time, though the guard held what it had wanted to put there.
+#[test]
+fn two_processes_that_make_a_log_at_once_raise_no_alarm() {
+    simulate(async {
+        for apart in 0..30 {
+            let (memory, guard) = (Memory::new(), MemoryRegister::default());
+            let make = async |number: u64, wait: u64| {
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                let faults = Faults::slow(Duration::from_millis(10));
+                let store = FaultyStore::new(memory.clone(), faults.clone());
+                let guard = FaultyRegister::new(guard.clone(), faults);
+                let environment = SeededEnvironment::new(number);
+                create_log(&Log::new(signing_key(), store, guard, Dedup::off(), environment)).await
+            };
+            let (first, second) = tokio::join!(make(1, 0), make(2, apart));
+            for made in [first, second] {
+                let error = made.err().filter(LoadError::is_bad_log);
+                assert!(error.is_none(), "{apart} ms apart: {error:?}");
+            }
+        }
+    });
+}
+
+/// A process that was to make a log found none; until it looked at the guard another had made the log
+/// and used it. The first said that the store had gone back in time.
+#[test]
+fn a_log_that_is_made_and_used_meanwhile_raises_no_alarm() {
+    simulate(async {
+        let (memory, guard) = (Memory::new(), MemoryRegister::default());
+        let faults = Faults::default();
+        faults.pause_at(1, Duration::from_secs(60)); // between the head and the guard
+        let slow = FaultyRegister::new(guard.clone(), faults.clone());
+        let store = FaultyStore::new(memory.clone(), faults);
+        let log = Log::new(signing_key(), store, slow, Dedup::off(), SeededEnvironment::new(1));
+        let (mut ledger, patience) = (Ledger::default(), Patience::UntilAcknowledged);
+        let rounds = [entries("meanwhile", 3)];
+        let used = live(memory, guard, SeededEnvironment::new(2), &mut ledger, &rounds, patience);
+        let (made, used) = tokio::join!(create_log(&log), used);
+        used.expect("a sound log");
+        made.expect("there is a log");
+    });
+}

@@ -67,6 +67,10 @@ impl Dedup {
         !matches!(self.0, Index::Off)
     }
 
+    pub(crate) const fn is_on_disk(&self) -> bool {
+        matches!(self.0, Index::Disk(_))
+    }
+
     /// The tree whose leaves are all in the index. May block on a disk.
     pub(crate) fn covered(&self) -> Result<TreeHead, DedupError> {
         match &self.0 {

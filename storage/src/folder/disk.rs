@@ -17,6 +17,8 @@ use crate::store::MAX_OBJECT_SIZE;
 /// the disk, and a second try may claim success. So callers never repeat such a call: they write a
 /// new file and rename it into place.
 pub trait Disk: Debug + Send + Sync + 'static {
+    /// Whether a call may keep its thread waiting, and is made in one of its own.
+    const BLOCKS: bool = true;
     /// Held until it is dropped, or the process ends.
     type Lock: Send + 'static;
 

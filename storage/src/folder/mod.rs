@@ -99,6 +99,11 @@ impl<D: Disk> Folder<D> {
     }
 }
 
+/// Works on the disk, where that disturbs nobody.
+async fn on_disk<D: Disk, T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    if D::BLOCKS { blocking(work).await } else { work() }
+}
+
 /// Runs file work where it may block. A panic in it is one of ours: it goes on in the caller.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
@@ -126,12 +131,12 @@ impl<D: Disk> ImmutableObjects for Folder<D> {
     async fn create(&self, objects: Vec<Object>) -> Result<(), CreateError> {
         let files = self.files.clone();
         let create = move || files.create(&objects).map_err(|e| StorageError::io("create", &"tiles", e));
-        Ok(blocking(create).await?)
+        Ok(on_disk::<D, _>(create).await?)
     }
 
     async fn read(&self, path: &ObjectPath) -> Result<Option<Bytes>, StorageError> {
         let (files, path) = (self.files.clone(), path.clone());
-        blocking(move || files.read(&path)).await
+        on_disk::<D, _>(move || files.read(&path)).await
     }
 }
 
@@ -150,7 +155,7 @@ impl<D: Disk> MutableObjects for Folder<D> {
         expected: Option<[u8; 32]>,
     ) -> Result<[u8; 32], PutError> {
         let (files, path) = (self.files.clone(), path.clone());
-        blocking(move || files.put(&path, &body, expected)).await
+        on_disk::<D, _>(move || files.put(&path, &body, expected)).await
     }
 }
 

@@ -22,8 +22,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::blocking;
 use super::disk::{Disk, RealDisk};
+use super::on_disk;
 use crate::error::{StorageError, SwapError};
 use crate::store::{Loaded, MAX_OBJECT_SIZE, Register};
 
@@ -90,14 +90,14 @@ impl<D: Disk> Register for FolderRegister<D> {
     async fn load(&self) -> Result<Loaded<FolderHeld<D>>, StorageError> {
         let inner = self.inner.clone();
         let load = move || inner.load().map_err(|e| StorageError::io("load", &inner.folder.display(), e));
-        blocking(load).await
+        on_disk::<D, _>(load).await
     }
 
     async fn swap(&self, held: FolderHeld<D>, value: Bytes) -> Result<FolderHeld<D>, SwapError> {
         let inner = self.inner.clone();
         let swap =
             move || inner.swap(held, value).map_err(|e| StorageError::io("swap", &inner.folder.display(), e));
-        Ok(blocking(swap).await?)
+        Ok(on_disk::<D, _>(swap).await?)
     }
 }
 

@@ -4,12 +4,16 @@
 //! name that was not made durable, one of the states it may be in: the old one, the new one, or, for
 //! bytes, something torn in between; each independently of the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod state;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kiln_storage::folder::{Disk, Entry};
+
+use state::{Names, State};
 
 /// What happens at an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,33 +33,27 @@ pub enum Trouble {
 pub struct SimulatedDisk {
     root: PathBuf,
     state: Arc<Mutex<State>>,
+    process: Arc<Mutex<Process>>,
 }
 
-#[derive(Clone)]
-struct State {
-    files: BTreeMap<u64, File>,
-    seen: Names,
-    durable: Names,
-    locks: BTreeMap<PathBuf, u64>,
-    next: u64,
-    operations: usize,
-    trouble: Option<(usize, Trouble)>,
-    power: bool,
-    rng: fastrand::Rng,
+/// Who works on the disk.
+#[derive(Default)]
+struct Process {
+    /// It is killed in the operation after so many.
+    dies_after: Option<usize>,
+    dead: bool,
 }
 
-#[derive(Clone, Default)]
-struct Names {
-    files: BTreeMap<PathBuf, u64>,
-    folders: BTreeSet<PathBuf>,
-}
-
-#[derive(Clone)]
-struct File {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    /// A sync of it failed: the system believes that it is clean, and no sync writes it any more.
-    lost: bool,
+impl Process {
+    /// Whether it is killed in this operation; an error where it was killed before.
+    fn operate(&mut self) -> io::Result<bool> {
+        if self.dead {
+            return Err(io::Error::other("the process is dead"));
+        }
+        self.dead = self.dies_after == Some(0);
+        self.dies_after = self.dies_after.map(|left| left.saturating_sub(1));
+        Ok(self.dead)
+    }
 }
 
 /// A lock on a simulated disk, let go when it is dropped.
@@ -89,19 +87,35 @@ impl SimulatedDisk {
             power: true,
             rng: fastrand::Rng::with_seed(seed),
         };
-        Self { root, state: Arc::new(Mutex::new(state)) }
+        Self { root, state: Arc::new(Mutex::new(state)), process: Arc::default() }
+    }
+
+    /// The same disk, for another process.
+    #[must_use]
+    pub fn for_another_process(&self) -> Self {
+        Self { process: Arc::default(), ..self.clone() }
+    }
+
+    /// Kills the process that this is for, in the operation after so many: none of its own follows.
+    pub fn kill_after(&self, operations: usize) {
+        self.process().dies_after = Some(operations);
     }
 
     /// The same disk, for someone who works below this folder.
     #[must_use]
     pub fn below(&self, folder: &str) -> Self {
-        Self { root: self.root.join(folder), state: self.state.clone() }
+        Self { root: self.root.join(folder), ..self.clone() }
     }
 
     /// Makes trouble at the operation with this number, counted from now.
     pub fn trouble_at(&self, number: usize, trouble: Trouble) {
         let mut state = self.state();
         state.trouble = Some((state.operations + number, trouble));
+    }
+
+    /// Whatever trouble was planned does not come.
+    pub fn stop_trouble(&self) {
+        self.state().trouble = None;
     }
 
     /// Whether the trouble has not come yet.
@@ -139,6 +153,13 @@ impl SimulatedDisk {
         state.locks.clear();
     }
 
+    /// What is seen of a file, at no operation's cost.
+    #[must_use]
+    pub fn peek(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.state();
+        state.seen.files.get(path).map(|file| state.files[file].seen.clone())
+    }
+
     /// A copy of everything that is seen, to be put back later: a backup, with all its danger.
     #[must_use]
     pub fn snapshot(&self, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -165,11 +186,20 @@ impl SimulatedDisk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs one operation, in the way that it was planned.
     fn operate(&self, operation: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {
         let mut state = self.state();
         if !state.power {
             return Err(io::Error::other("the power is out"));
+        }
+        if self.process().operate()? {
+            let done = state.rng.bool();
+            done.then(|| operation(&mut state)).transpose()?;
+            return Err(io::Error::other("the process is killed"));
         }
         let number = state.operations;
         state.operations += 1;
@@ -203,125 +233,9 @@ impl SimulatedDisk {
     }
 }
 
-impl State {
-    fn new_file(&mut self, body: &[u8]) -> u64 {
-        self.next += 1;
-        self.files.insert(self.next, File { seen: body.to_vec(), durable: Vec::new(), lost: false });
-        self.next
-    }
-
-    fn file(&mut self, path: &Path) -> io::Result<&mut File> {
-        let number = *self.seen.files.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(self.files.get_mut(&number).expect("a name has a file"))
-    }
-
-    fn write(&mut self, path: &Path, body: &[u8]) -> io::Result<()> {
-        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        if !self.seen.folders.contains(folder) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let file = self.new_file(body);
-        self.seen.files.insert(path.to_owned(), file);
-        Ok(())
-    }
-
-    /// What stands directly in a folder.
-    fn list(&self, folder: &Path) -> Vec<Entry> {
-        let files = self.seen.files.keys().map(|path| (path, false));
-        let all = files.chain(self.seen.folders.iter().map(|path| (path, true)));
-        let within = all.filter(|(path, _)| path.parent() == Some(folder));
-        let named = within.filter_map(|(path, is_folder)| Some((path.file_name()?, is_folder)));
-        named
-            .map(|(name, is_folder)| Entry { name: name.to_string_lossy().into_owned(), is_folder })
-            .collect()
-    }
-
-    fn sync_file(&mut self, path: &Path) -> io::Result<()> {
-        let file = self.file(path)?;
-        if !file.lost {
-            file.durable = file.seen.clone();
-        }
-        Ok(())
-    }
-
-    /// Makes the names that stand directly in a folder durable.
-    fn sync_folder(&mut self, folder: &Path) {
-        let directly = |path: &Path| path.parent() == Some(folder);
-        self.durable.files.retain(|path, _| !directly(path));
-        let files = self.seen.files.iter().filter(|(path, _)| directly(path));
-        self.durable.files.extend(files.map(|(path, file)| (path.clone(), *file)));
-        let folders = self.seen.folders.iter().filter(|path| directly(path));
-        self.durable.folders.extend(folders.cloned());
-    }
-
-    /// A sync failed: what it would have made durable never will be.
-    fn forget_durability_since(&mut self, before: &Self) {
-        self.durable = before.durable.clone();
-        for (number, file) in &mut self.files {
-            let old = before.files.get(number);
-            if old.is_none_or(|old| old.durable != file.durable || old.seen != file.seen) {
-                file.durable = old.map(|old| old.durable.clone()).unwrap_or_default();
-                file.lost = true;
-            }
-        }
-    }
-
-    /// Of what was written, only the first bytes are seen.
-    fn tear_since(&mut self, before: &Self) {
-        for (number, file) in &mut self.files {
-            let old = before.files.get(number).map_or(&[][..], |old| &old.seen);
-            if file.seen != old {
-                file.seen = torn(&file.seen, old, &mut self.rng);
-            }
-        }
-    }
-
-    fn lose_what_was_not_durable(&mut self) {
-        let Self { files, seen, durable, rng, .. } = self;
-        for file in files.values_mut() {
-            if file.seen != file.durable {
-                file.seen = after_a_cut(file, rng);
-                file.durable = file.seen.clone();
-            }
-            file.lost = false;
-        }
-        let unsure: BTreeSet<PathBuf> = seen.folders.difference(&durable.folders).cloned().collect();
-        for folder in unsure {
-            if rng.bool() && folder.parent().is_some_and(|above| durable.folders.contains(above)) {
-                durable.folders.insert(folder);
-            }
-        }
-        let names: BTreeSet<PathBuf> = seen.files.keys().chain(durable.files.keys()).cloned().collect();
-        let mut left = BTreeMap::new();
-        for name in names {
-            let state = if rng.bool() { &seen.files } else { &durable.files };
-            let folder_is_there = name.parent().is_some_and(|folder| durable.folders.contains(folder));
-            if let Some(file) = state.get(&name).filter(|_| folder_is_there) {
-                left.insert(name, *file);
-            }
-        }
-        durable.files = left;
-        *seen = durable.clone();
-    }
-}
-
-/// What is left of a file whose bytes were not durable.
-fn after_a_cut(file: &File, rng: &mut fastrand::Rng) -> Vec<u8> {
-    match rng.u8(..if file.lost { 2 } else { 5 }) {
-        0 | 1 => file.durable.clone(),
-        2 => file.seen.clone(),
-        3 => vec![0; file.seen.len()],
-        _ => torn(&file.seen, &file.durable, rng),
-    }
-}
-
-/// The first blocks are new; behind them what stood there before, or nothing.
-fn torn(new: &[u8], old: &[u8], rng: &mut fastrand::Rng) -> Vec<u8> {
-    let cut = rng.usize(..=new.len());
-    [&new[..cut], old.get(cut..).unwrap_or(&[])].concat()
-}
-
 impl Disk for SimulatedDisk {
+    /// It keeps nobody waiting, and in one thread the seed decides what comes next.
+    const BLOCKS: bool = false;
     type Lock = Lock;
 
     fn root(&self) -> &Path {
@@ -424,6 +338,9 @@ impl Disk for SimulatedDisk {
         let mut state = self.state();
         if !state.power {
             return Err(io::Error::other("the power is out"));
+        }
+        if self.process().dead {
+            return Err(io::Error::other("the process is dead"));
         }
         if state.locks.contains_key(path) {
             return Err(io::ErrorKind::WouldBlock.into());
