@@ -21,8 +21,9 @@ begin() {
     # shellcheck source=interop/checking.sh
     . "$root/interop/checking.sh"
     unset KILN_VKEY KILN_POLICY KILN_TOKEN KILN_KEY KILN_CACHE
-    export KILN_STATE_DIR=$work/state XDG_CACHE_HOME=$work/cache
     build
+    # Not earlier: compilers keep their caches there too.
+    export KILN_STATE_DIR=$work/state XDG_CACHE_HOME=$work/cache
 }
 
 # $KILN names a kiln to drill, else one is built.
@@ -104,14 +105,15 @@ over() { env "$(endpoint_variable)=$1" "${@:2}"; }
 declare -a url=() pid=() writer_line=()
 
 # writer N ARGUMENT...: starts `kiln serve` number N, on a machine of its own as far as it knows, at a
-# port that it keeps for all its lives; sets pid[N] and url[N]. What it says is appended to N.said.
+# port that it keeps for all its lives; sets pid[N] and url[N]. What it says is appended to N.said. It may have
+# $open_files files open, where that is set.
 writer() {
     local n=$1
     shift
     [ -n "${url[n]:-}" ] || url[n]=http://127.0.0.1:$(free_port)
     : >"$work/$n.out"
     start /dev/null env ${writer_line[n]:+"$(endpoint_variable)=${writer_line[n]}"} \
-        bash -c 'exec "$@" >"$0.out" 2>>"$0.said"' "$work/$n" \
+        bash -c "${open_files:+ulimit -n $open_files;}"' exec "$@" >"$0.out" 2>>"$0.said"' "$work/$n" \
         "$KILN" serve "$@" --listen "${url[n]#http://}" --cache-dir "$work/cache.$n"
     pid[n]=$server
 }
@@ -147,14 +149,18 @@ start_load() {
     done
 }
 lives_process() { kill -0 "$1" 2>/dev/null; }
-# end_load NAME [patience]: SIGTERM, and its exit code.
+# end_load NAME: SIGTERM, and its exit code. It fails as well where something was not acknowledged in the end.
 end_load() {
-    local code=0
     kill -TERM "$load" 2>/dev/null || true
+    end_of_load "$1"
+}
+# end_of_load NAME: the same when it has come to its end by itself.
+end_of_load() {
+    local code=0
     wait "$load" || code=$?
     echo "-$load" >&9
     cat "$work/$1.load"
-    return "$code"
+    [ "$code" = 0 ] && grep -q ' unknown=0 ' "$work/$1.load"
 }
 figures_of() { figure "$(head -n 1 "$work/$1.load")"; }
 # acknowledged NAME: how many.
@@ -183,4 +189,35 @@ check_log() {
     accepts "nothing is lost, doubled, moved or forked, by Go" in_time "$bin/checkledger" -vkey "$vkey" \
         -dir "$work/copy/public" "$work/$1.ledger"
     figure "$(cat "$work/out")"
+}
+
+# check_checkers NAME: those who said yes above must be able to say no, to the same log with something amiss.
+check_checkers() {
+    local ledger=$work/altered.ledger
+    section "what is checked can fail"
+    flip "$work/copy/public/tile/0/000"
+    refuses "kiln fsck: a bit of a tile" blaming tile/0/000 kiln fsck "$work/copy/public" --vkey "$vkey"
+    flip "$work/copy/public/tile/0/000"
+    flip "$work/copy/public/tile/entries/000" 100
+    refuses "Go: a bit of an entry" ledger_says_no "root" "$work/$1.ledger"
+    flip "$work/copy/public/tile/entries/000" 100
+    sed '0,/^acknowledged/{/^acknowledged/s/[0-9a-f]\{8\}$/00000000/}' "$work/$1.ledger" >"$ledger"
+    refuses "Go: another entry was acknowledged" ledger_says_no "FORKED\|LOST" "$ledger"
+    awk '!done && /^acknowledged/ { $4 += 1000000; done = 1 } { print }' "$work/$1.ledger" >"$ledger"
+    refuses "Go: it was acknowledged at another index" ledger_says_no "DOUBLED\|MOVED" "$ledger"
+    grep -v "^sent $(awk '/^acknowledged/ { print $5; exit }' "$work/$1.ledger")" "$work/$1.ledger" >"$ledger"
+    refuses "Go: nobody sent an entry" ledger_says_no "MADE UP" "$ledger"
+    (cat "$work/$1.ledger" && echo "acknowledged 1 0 999999999 $(printf lost | sha256sum | cut -d ' ' -f 1)") >"$ledger"
+    refuses "Go: an acknowledged entry is not there" ledger_says_no LOST "$ledger"
+    awk '/^seen/ && !done { $5 = "AAAA" substr($5, 5); done = 1 } { print }' "$work/$1.ledger" >"$ledger"
+    refuses "Go: a checkpoint with another root was seen" ledger_says_no FORKED "$ledger"
+    awk '/^seen/ && !done { $4 = 999999999; done = 1 } { print }' "$work/$1.ledger" >"$ledger"
+    refuses "Go: a checkpoint of a larger tree was seen" ledger_says_no "ROLLED BACK" "$ledger"
+}
+# ledger_says_no WORD LEDGER: exits as checkledger does, if it says so.
+ledger_says_no() {
+    local got=0
+    in_time "$bin/checkledger" -vkey "$vkey" -dir "$work/copy/public" "$2" || got=$?
+    grep -q "$1" "$work/out" || return 99
+    return "$got"
 }

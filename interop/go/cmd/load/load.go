@@ -49,7 +49,7 @@ func (l *load) prepare(connections int, timeout time.Duration) {
 }
 
 // run submits until stop is done, and then until all has an index, for the grace at most.
-func (l *load) run(stop context.Context, connections int, grace time.Duration) {
+func (l *load) run(stop context.Context, connections int, grace time.Duration, watch bool) {
 	end, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	time.AfterFunc(0, func() {
@@ -66,6 +66,9 @@ func (l *load) run(stop context.Context, connections int, grace time.Duration) {
 	}
 	watched, enough := context.WithCancel(end)
 	for writer := range l.urls {
+		if !watch {
+			break
+		}
 		watchers.Go(func() { l.watch(watched, writer) })
 	}
 	submitters.Wait()
@@ -211,7 +214,7 @@ func (l *load) watch(end context.Context, writer int) {
 		if cp, err := l.readCheckpoint(end, l.urls[writer]); err == nil {
 			switch {
 			case cp.Tree.N < last:
-				l.figures.contradiction("%s published tree size %d, and then %d", l.urls[writer], last, cp.Tree.N)
+				l.figures.contradiction("%s: %s published tree size %d, and then %d", time.Now().Format(time.StampMilli), l.urls[writer], last, cp.Tree.N)
 			case cp.Tree.N > last:
 				l.check(l.ledger.Seen(writer, cp.Tree))
 			}
@@ -242,7 +245,7 @@ func (l *load) readCheckpoint(end context.Context, url string) (checkpoint.Check
 	}
 	cp, err := checkpoint.Open(raw, l.verifier)
 	if err != nil {
-		l.figures.contradiction("%s: %v", url, err)
+		l.figures.contradiction("%s: %s: %v: %q", time.Now().Format(time.StampMilli), url, err, raw)
 	}
 	return cp, err
 }

@@ -43,6 +43,7 @@ func run() error {
 	flag.Float64Var(&l.rate, "rate", 0, "requests a second at most; 0 is as many as are answered")
 	flag.Float64Var(&l.again, "again", 0.02, "share of acknowledged entries that are sent again")
 	flag.StringVar(&l.wait, "wait", "published", "what an answer waits for: published or sequenced")
+	watch := flag.Bool("watch", true, "read the checkpoints meanwhile; a writer asks its store for each")
 	timeout := flag.Duration("timeout", 20*time.Second, "how long to wait for an answer")
 	grace := flag.Duration("grace", time.Minute, "how long to go on with entries that are not acknowledged at the end")
 	flag.Parse()
@@ -62,7 +63,7 @@ func run() error {
 	defer cancel()
 	stop, cancel = context.WithTimeout(stop, *duration)
 	defer cancel()
-	l.run(stop, *connections, *grace)
+	l.run(stop, *connections, *grace, *watch)
 	fmt.Println(l.figures.String())
 	for _, wrong := range l.figures.wrong {
 		fmt.Fprintln(os.Stderr, wrong)
