@@ -6,7 +6,7 @@
 // until it has an index. Some that have one are sent again too, and must get the same. Meanwhile the
 // checkpoint of each writer is read: it must never shrink. SIGTERM ends it early.
 //
-// It prints one line of figures, and exits 1 if the log contradicted itself.
+// It prints one line of figures, and exits 1 if the log contradicted itself, or entries were never acknowledged.
 package main
 
 import (
@@ -70,6 +70,9 @@ func run() error {
 	}
 	if len(l.figures.wrong) > 0 {
 		return fmt.Errorf("the log contradicted itself %d times", len(l.figures.wrong))
+	}
+	if l.figures.open > 0 {
+		return fmt.Errorf("%d entries were never acknowledged", l.figures.open)
 	}
 	return nil
 }
