@@ -89,13 +89,19 @@ pub(crate) fn program_out_of_path() -> Option<PathBuf> {
 }
 
 /// Lets this process open as many files as the system would let it: a connection is one. The
-/// usual limit of 1,024 is a default for programs that use `select`.
-pub(crate) fn raise_file_limit() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        // Where it is refused, connections above the limit are, later.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    }
+/// usual limit of 1,024 is a default for programs that use `select`. Returns how many that are, if
+/// they are counted.
+#[cfg(unix)]
+pub(crate) fn raise_file_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it is refused, it stays as it is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current
+}
+
+/// See above: nobody counts here.
+#[cfg(not(unix))]
+pub(crate) fn raise_file_limit() -> Option<u64> {
+    None
 }

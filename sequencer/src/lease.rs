@@ -90,6 +90,12 @@ impl Seen {
         }
     }
 
+    /// How long until it has run out, if nobody renews it.
+    pub(crate) fn time_left(&self, lasts: Duration) -> Option<Duration> {
+        let (_, since) = self.last.as_ref()?;
+        Some(lasts.saturating_sub(since.elapsed()))
+    }
+
     /// Whether the holder was seen to renew it.
     pub(crate) const fn is_alive(&self) -> bool {
         self.changed

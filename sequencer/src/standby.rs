@@ -49,7 +49,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             match self.try_to_write().await {
                 Ok(writer) => return Ok(Some(writer)),
                 Err(LoadError::Held(holder)) => {
-                    pause = LOOK;
+                    pause = self.time_to_next_look().await;
                     error = Some(Arc::new(self.follow_until_next_look(holder).await));
                 }
                 Err(again) => {
@@ -156,6 +156,12 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                 done => return done,
             }
         }
+    }
+
+    /// Each second, and when the lease runs out: a second later would be a second without a writer.
+    async fn time_to_next_look(&self) -> Duration {
+        let left = self.lease.lock().await.seen.time_left(self.options.lease);
+        left.map_or(LOOK, |left| left.clamp(PAUSES.0, LOOK))
     }
 
     async fn may_run_out(&self) -> bool {

@@ -123,6 +123,22 @@ fn a_standby_takes_over_within_the_lease_and_two_seconds() {
     });
 }
 
+/// A standby looked each second, and so saw the last renewal up to a second late, and the end of the lease
+/// up to a second late again: with the load, that was more than the lease and two seconds now and then.
+#[test]
+fn a_standby_notices_at_once_that_the_lease_has_run_out() {
+    for killed_after in (0..3000).step_by(270) {
+        simulate(async move {
+            let (_, _, [first, second], _) = two().await;
+            sleep(Duration::from_millis(20_000 + killed_after)).await;
+            first.task.abort();
+            let took = second.writes().await;
+            assert!(took <= LEASE + Duration::from_millis(1100), "killed after {killed_after} ms: {took:?}");
+            second.stop().await;
+        });
+    }
+}
+
 #[test]
 fn a_writer_that_is_told_to_stop_hands_over_at_once() {
     simulate(async {

@@ -81,7 +81,16 @@ impl Doors {
     }
 
     /// Answers from now on, until `stop` says so.
-    pub(super) fn serve(self, server: &Arc<Server>, connections: usize, stop: &Stop) -> Served {
+    pub(super) fn serve(
+        self,
+        server: &Arc<Server>,
+        connections: usize,
+        files: Option<u64>,
+        stop: &Stop,
+    ) -> Served {
+        let listeners = 1 + usize::from(self.reads.is_some());
+        let connections =
+            files.map_or(connections, |files| connections_within(files, listeners, connections));
         let limits = Limits { max_connections: connections, ..Limits::default() };
         let mut served = JoinSet::new();
         let door = |role| Arc::new(Door { server: server.clone(), role });
@@ -98,6 +107,25 @@ impl Doors {
         }
         Served(served)
     }
+}
+
+/// The most files that the log keeps for itself: those of its store, its dedup index and its guard,
+/// connections to a bucket, and the prober's.
+const OWN_FILES: u64 = 512;
+
+/// How many connections each listener may have: as many as it was told, and no more than leave the log
+/// the files that it needs. Without them it could write no round while the many are there.
+fn connections_within(files: u64, listeners: usize, most: usize) -> usize {
+    let spare = usize::try_from(files - OWN_FILES.min(files / 2)).unwrap_or(usize::MAX);
+    let each = spare / listeners;
+    if each < most {
+        tracing::warn!(
+            files,
+            connections = each,
+            "fewer connections than --max-connections: the limit of open files is low (ulimit -n)"
+        );
+    }
+    each.min(most)
 }
 
 impl Served {
@@ -164,6 +192,28 @@ impl Handler for Door {
                 cors::open(reply::text(StatusCode::NOT_FOUND, message))
             }
             _ => self.server.handle(request).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With as many connections as files no round could be written: the log could not open its own. It
+    /// answered 503 until the last of them had gone.
+    #[test]
+    fn connections_leave_the_log_the_files_that_it_needs() {
+        for (files, listeners, most, connections) in [
+            (1 << 20, 1, 20_000, 20_000),
+            (1 << 20, 2, 20_000, 20_000),
+            (4096, 1, 20_000, 3584),
+            (4096, 2, 20_000, 1792),
+            (256, 1, 20_000, 128),
+            (64, 1, 10, 10),
+            (u64::MAX, 1, 20_000, 20_000),
+        ] {
+            assert_eq!(connections_within(files, listeners, most), connections, "{files} files");
         }
     }
 }

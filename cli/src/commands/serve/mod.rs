@@ -138,7 +138,7 @@ fn parse_entry_bytes(text: &str) -> Result<usize, EntryBytesError> {
 
 impl Serve {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
-        environment::raise_file_limit();
+        let files = environment::raise_file_limit();
         let mut stop = signals::stop()?;
         self.store.check_key(&self.key)?;
         self.guard.outside(&self.store)?;
@@ -157,7 +157,7 @@ impl Serve {
         let sequencer = Sequencer::new(opened.log, self.options(&description));
         let shared = sequencer.shared();
         let server = Arc::new(self.server(shared.clone(), &description)?);
-        let served = doors.serve(&server, self.limits.max_connections, &stop);
+        let served = doors.serve(&server, self.limits.max_connections, files, &stop);
         self.gc.start(&sequencer, self.store.as_folder().is_some(), &stop);
         let running = if self.standby {
             tokio::spawn(sequencer.stand_by(stop))

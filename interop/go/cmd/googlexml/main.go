@@ -1,5 +1,5 @@
 // Googlexml stands in for Google Cloud Storage: the few requests of its XML API that Kiln makes, on a
-// free loopback port, with what it holds in memory. It prints its URL first: googlexml BUCKET
+// free loopback port, with what it holds in memory. It prints its URL first: googlexml BUCKET...
 //
 // It is written from the documents, https://cloud.google.com/storage/docs/xml-api/overview, and is no proof
 // of how Google's servers behave. The emulators that there are do not take conditions in this API, or
@@ -29,15 +29,31 @@ func main() {
 }
 
 func run() error {
-	if len(os.Args) != 2 {
-		return cli.Usage("googlexml BUCKET")
+	if len(os.Args) < 2 {
+		return cli.Usage("googlexml BUCKET...")
+	}
+	all := buckets{}
+	for _, name := range os.Args[1:] {
+		all[name] = &server{bucket: name, objects: map[string]object{}}
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	fmt.Printf("http://%s/\n", listener.Addr())
-	return http.Serve(listener, &server{bucket: os.Args[1], objects: map[string]object{}})
+	return http.Serve(listener, all)
+}
+
+// buckets is a server for each. One that there is not is missed by any of them.
+type buckets map[string]*server
+
+func (b buckets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if found, ok := b[name]; ok {
+		found.ServeHTTP(w, r)
+		return
+	}
+	(&server{}).ServeHTTP(w, r)
 }
 
 type server struct {
