@@ -89,7 +89,8 @@ impl Doors {
         stop: &Stop,
     ) -> Served {
         let listeners = 1 + usize::from(self.reads.is_some());
-        let connections = files.map_or(connections, |files| connections_within(files, listeners, connections));
+        let connections =
+            files.map_or(connections, |files| connections_within(files, listeners, connections));
         let limits = Limits { max_connections: connections, ..Limits::default() };
         let mut served = JoinSet::new();
         let door = |role| Arc::new(Door { server: server.clone(), role });
