@@ -226,6 +226,7 @@ impl<S: Store, G: Register> Writer<S, G> {
         let publisher = Publisher { log: log.clone(), tree: settler.tree.clone(), answers: answers.clone() };
         let settler = settler.settle(&rounds).await?;
         let (publisher, published) = publisher.publish(&rounds).await?;
+        publisher.answer(&published); // nobody waits yet
         let (number, time, tree) = (record.number, record.time(), settler.tree.clone());
         let (head, settled, unsettled) = (Head { held, bytes: Some(bytes) }, record.head, VecDeque::new());
         let committer = Committer { log, id, head, number, time, tree, settled, unsettled, answers };

@@ -225,8 +225,13 @@ impl<S: Store, G: Register> Publisher<S, G> {
         let entries = entries_of(rounds);
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: tree.head() };
         let published = publish(&log, &lineage, log.sign(tree.head())).await?;
-        answers.published(&published, tree.size());
         Ok((Self { log, tree, answers }, published))
+    }
+
+    /// Answers whoever waited for this checkpoint, once this process shows it to readers too: who asks
+    /// for it then must not see the one before.
+    pub(crate) fn answer(&self, published: &Arc<SignedCheckpoint>) {
+        self.answers.published(published, self.tree.size());
     }
 }
 

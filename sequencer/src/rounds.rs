@@ -100,6 +100,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         while settled.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
             let (next, published) = self.watch_over(publisher.publish(&rounds)).await?;
             self.announce(&published);
+            next.answer(&published);
             for round in rounds.drain(..) {
                 self.shared.pending.add(round.head().size());
                 self.shared.metrics.count_round(round.round.entries.len(), round.started.elapsed());
