@@ -11,6 +11,7 @@
 //! | `GET /healthz`, `/readyz` | whether the process lives; whether the log takes entries |
 
 mod bundles;
+mod newest;
 mod prover;
 mod read;
 mod reads;
@@ -27,6 +28,7 @@ use crate::description::Description;
 use crate::sequencer::Shared;
 use crate::state::Status;
 use bundles::Bundles;
+use newest::Newest;
 use prover::Prover;
 use reads::Reads;
 
@@ -90,6 +92,7 @@ pub struct LogServer<S, G> {
     description: String,
     bodies: ByteBudget,
     bundles: Bundles,
+    newest: Newest,
     reads: Reads<S, G>,
     prover: Prover,
 }
@@ -101,6 +104,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
             description: description.to_json(),
             bodies: ByteBudget::new(options.body_bytes),
             bundles: Bundles::new(options.answer_bytes, options.read_timeout),
+            newest: Newest::default(),
             reads: Reads::new(shared.log.clone(), options.reads_at_once, options.read_timeout),
             prover: Prover::default(),
             shared,

@@ -36,9 +36,10 @@ impl<S: Store, G: Register> LogServer<S, G> {
         if matches!(state.status, Status::StandingBy(_)) {
             if let Kind::Checkpoint = resource.kind {
                 let body = Bytes::from(published.note().to_string());
+                let body = self.newest.at_least(body, self.shared.log.trusted());
                 return respond(request, &resource.with(body.clone(), etag_of(&body)));
             }
-            if !resource.is_in_tree(published.head().size()) {
+            if !resource.is_in_tree(published.head().size().max(self.newest.size())) {
                 return cors::open(reply::not_found());
             }
         }
@@ -53,7 +54,10 @@ impl<S: Store, G: Register> LogServer<S, G> {
         if let Kind::Bundle(coord) = resource.kind {
             return self.bundles.read(&self.reads, coord).await;
         }
-        let body = self.reads.read(&resource.path).await?;
+        let mut body = self.reads.read(&resource.path).await?;
+        if let Kind::Checkpoint = resource.kind {
+            body = body.map(|body| self.newest.at_least(body, self.shared.log.trusted()));
+        }
         // Of a tile too: its path would name a damaged copy as well, which could then never be replaced.
         Ok(body.map(|body| (body.clone(), etag_of(&body))))
     }
