@@ -210,7 +210,15 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     pub(crate) fn announce(&self, published: &Arc<SignedCheckpoint>) {
         let published = published.clone();
         self.shared.metrics.set_tree_size(published.head().size());
-        self.shared.state.send_modify(|state| state.published = Some(published));
+        // Readers are shown it, and must never see the log shrink.
+        self.shared.state.send_if_modified(|state| {
+            let known = state.published.as_ref().map_or(0, |known| known.head().size());
+            let grows = state.published.is_none() || known <= published.head().size();
+            if grows {
+                state.published = Some(published);
+            }
+            grows
+        });
     }
 }
 
