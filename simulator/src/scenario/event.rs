@@ -83,12 +83,30 @@ pub(crate) fn draw_events(
     }
     if rng.u8(..20) == 0 {
         let (copied, back) = (at(rng), at(rng));
-        events.push((copied.min(back), Event::Copy));
-        events.push((copied.max(back), Event::GoBack { whole: rng.bool() }));
+        if is_bucket && processes > 1 && rng.u8(..3) > 0 {
+            let process = rng.usize(..processes);
+            draw_ambush(rng, process, copied.min(back), &mut events);
+        } else {
+            events.push((copied.min(back), Event::Copy));
+            events.push((copied.max(back), Event::GoBack { whole: rng.bool() }));
+        }
     }
     // Of equal times the one drawn first comes first.
     events.sort_by_key(|(at, _)| *at);
     events
+}
+
+/// A process sleeps, another may take over, and the first wakes to the store as it knew it.
+fn draw_ambush(
+    rng: &mut fastrand::Rng,
+    process: usize,
+    begin: Duration,
+    events: &mut Vec<(Duration, Event)>,
+) {
+    let length = Duration::from_secs(rng.u64(6..30));
+    events.push((begin, Event::Copy));
+    events.push((begin, Event::Pause { process, length: length + Duration::from_millis(200) }));
+    events.push((begin + length, Event::GoBack { whole: rng.bool() }));
 }
 
 fn draw_event(
