@@ -15,6 +15,8 @@ pub(crate) enum Event {
     KillAfter { process: usize, operations: usize },
     /// It stands still.
     Pause { process: usize, length: Duration },
+    /// Whoever writes stands still.
+    PauseWriter { length: Duration },
     /// It is cut off from its stores.
     CutOff { process: usize, length: Duration },
     /// It is told to stop, and starts again after a while.
@@ -49,7 +51,7 @@ impl Event {
         match self {
             Self::Crash { .. } => "crashes",
             Self::KillAfter { .. } => "kills in an operation",
-            Self::Pause { .. } => "pauses",
+            Self::Pause { .. } | Self::PauseWriter { .. } => "pauses",
             Self::CutOff { .. } => "processes cut off",
             Self::Stop { .. } => "stops",
             Self::ClockBack { .. } => "clocks set back",
@@ -81,11 +83,10 @@ pub(crate) fn draw_events(
         let begin = at(rng);
         draw_event(rng, is_bucket, processes, begin, &mut events);
     }
-    if rng.u8(..20) == 0 {
+    if rng.u8(..8) == 0 {
         let (copied, back) = (at(rng), at(rng));
         if is_bucket && processes > 1 && rng.u8(..3) > 0 {
-            let process = rng.usize(..processes);
-            draw_ambush(rng, process, copied.min(back), &mut events);
+            draw_ambush(rng, copied.min(back), &mut events);
         } else {
             events.push((copied.min(back), Event::Copy));
             events.push((copied.max(back), Event::GoBack { whole: rng.bool() }));
@@ -96,16 +97,11 @@ pub(crate) fn draw_events(
     events
 }
 
-/// A process sleeps, another may take over, and the first wakes to the store as it knew it.
-fn draw_ambush(
-    rng: &mut fastrand::Rng,
-    process: usize,
-    begin: Duration,
-    events: &mut Vec<(Duration, Event)>,
-) {
+/// The writer sleeps, another takes over, and the first wakes to the store as it knew it.
+fn draw_ambush(rng: &mut fastrand::Rng, begin: Duration, events: &mut Vec<(Duration, Event)>) {
     let length = Duration::from_secs(rng.u64(6..30));
     events.push((begin, Event::Copy));
-    events.push((begin, Event::Pause { process, length: length + Duration::from_millis(200) }));
+    events.push((begin, Event::PauseWriter { length: length + Duration::from_millis(200) }));
     events.push((begin + length, Event::GoBack { whole: rng.bool() }));
 }
 

@@ -101,6 +101,7 @@ impl Stage {
             Event::Crash { process, down } => self.crash(process, down).await,
             Event::KillAfter { process, operations } => self.processes[process].kill_after(operations),
             Event::Pause { process, length } => self.processes[process].link.pause(length),
+            Event::PauseWriter { length } => self.pause_writer(length),
             Event::CutOff { process, length } => self.processes[process].link.cut_off(length),
             Event::Stop { process, down } => self.stop(process, down),
             Event::ClockBack { process, seconds } => self.processes[process].environment.step_back(seconds),
@@ -113,6 +114,13 @@ impl Stage {
             Event::Collect => self.collect(),
             Event::Copy => self.copy = Some(self.copy_store()),
             Event::GoBack { whole } => self.go_back(whole),
+        }
+    }
+
+    fn pause_writer(&self, length: Duration) {
+        let writes = |process: &&Process| matches!(process.status(), Some(Status::Ready));
+        if let Some(writer) = self.processes.iter().find(writes) {
+            writer.link.pause(length);
         }
     }
 

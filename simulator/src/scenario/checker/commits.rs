@@ -51,9 +51,11 @@ impl Commit {
         std::iter::successors(Some(self), |commit| commit.before.as_ref())
     }
 
+    /// Mostly it was added to it. Where not, the same entries may have come in other rounds.
     pub(crate) fn extends(self: &Arc<Self>, earlier: &Self) -> bool {
         let first = self.history().find(|commit| commit.size() <= earlier.size());
         first.is_some_and(|commit| commit.head() == earlier.head())
+            || self.entries.starts_with(&earlier.entries)
     }
 
     /// The first tree that had this index.
