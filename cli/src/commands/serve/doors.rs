@@ -119,7 +119,7 @@ fn connections_within(files: u64, listeners: usize, most: usize) -> usize {
     let spare = usize::try_from(files - OWN_FILES.min(files / 2)).unwrap_or(usize::MAX);
     let each = spare / listeners;
     if each < most {
-        tracing::warn!(
+        tracing::info!(
             files,
             connections = each,
             "fewer connections than --max-connections: the limit of open files is low (ulimit -n)"
