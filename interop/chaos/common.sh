@@ -97,8 +97,6 @@ endpoint_variable() {
         gs:*) echo STORAGE_EMULATOR_HOST ;;
     esac
 }
-# over LINE COMMAND...: the command's requests take that line.
-over() { env "$(endpoint_variable)=$1" "${@:2}"; }
 
 # --- writers --------------------------------------------------------------------------------------
 
@@ -129,7 +127,7 @@ kill_writer() {
     echo "-${pid[$1]}" >&9
 }
 lives() { kill -0 "${pid[$1]}" 2>/dev/null; }
-# statuses: nobody may panic, or raise an alarm.
+# calm: nobody panicked or raised an alarm.
 calm() { ! grep -hE 'ALARM|panicked' "$work"/*.said; }
 alarmed() { grep -qE ALARM "$work/$1.said"; }
 submit() { ask --data-binary "$2" "${url[$1]}/add"; }
