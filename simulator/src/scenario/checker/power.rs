@@ -10,18 +10,24 @@ impl Checker {
     /// The power was out. Of what no call was answered for, each part may be there or not.
     pub(crate) fn look_after_power_cut(&mut self) -> Checked {
         if self.tampered {
-            return Ok(());
+            return self.look_at_what_is_left_of_the_guards();
         }
         self.look_at_what_is_left_of_the_head()?;
+        self.look_at_what_is_left_of_the_guards()?;
+        self.look_at_what_is_left_for_readers()
+    }
+
+    fn look_at_what_is_left_of_the_guards(&mut self) -> Checked {
         for number in 0..self.guards.len() {
             let guarded = self.read_guard(number)?;
-            if !guarded.extends(&self.promised) || !self.at.extends(&guarded) {
+            let is_committed = self.tampered || self.at.extends(&guarded);
+            if !guarded.extends(&self.promised) || !is_committed {
                 let (tree, at) = (guarded.head(), self.at.head());
                 return Err(format!("a power cut left guard {number} at {tree}, the head at {at}"));
             }
             self.guards[number] = guarded;
         }
-        self.look_at_what_is_left_for_readers()
+        Ok(())
     }
 
     fn look_at_what_is_left_of_the_head(&mut self) -> Checked {
