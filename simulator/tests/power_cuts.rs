@@ -5,7 +5,7 @@ use std::time::Duration;
 use kiln_sequencer::LoadError;
 use kiln_simulator::disk::{SimulatedDisk, Trouble};
 use kiln_simulator::world::{Ledger, Patience, SeededEnvironment, entries, live, simulate};
-use kiln_storage::{Folder, FolderRegister, contract};
+use kiln_storage::{Folder, FolderRegister, Loaded, Register, contract};
 
 const ROUNDS: usize = 3;
 
@@ -146,4 +146,44 @@ fn no_failed_sync_is_believed_when_it_claims_success_later() {
 #[test]
 fn no_failed_write_loses_what_was_acknowledged() {
     at_every_operation(Trouble::FailsUndone, 3, lose_power);
+}
+
+/// A process that stands by looked at the guard, which writes it anew, and was killed, or its sync failed,
+/// between the rename and the sync of the folder. The writer found the value that it knew, took the
+/// file for its own, and overwrote it in place: a power cut brought the older file back under that name.
+#[test]
+fn who_only_looks_at_a_register_and_dies_takes_nothing_from_who_writes_it() {
+    for (operation, seed) in (0..12).flat_map(|operation| (0..16).map(move |seed| (operation, seed))) {
+        for (more, killed) in [(1, true), (2, true), (3, true), (1, false), (2, false), (3, false)] {
+            let disk = SimulatedDisk::new(seed);
+            let (writer, looker) = (disk.for_another_process(), disk.for_another_process());
+            let left = simulate(async {
+                let written = register(&writer);
+                swap_in(&written, 0..3).await;
+                if killed {
+                    looker.kill_after(operation);
+                } else {
+                    disk.trouble_at(operation, Trouble::FailsSeen);
+                }
+                drop(register(&looker).load().await);
+                disk.stop_trouble();
+                swap_in(&written, 3..3 + more).await;
+                lose_power(&disk);
+                register(&disk).load().await.expect("the power is back").value
+            });
+            let context = format!("operation {operation}, seed {seed}, killed: {killed}, {more} more");
+            assert_eq!(left, Some((2 + more).to_string().into()), "{context}");
+        }
+    }
+}
+
+fn register(disk: &SimulatedDisk) -> FolderRegister<SimulatedDisk> {
+    FolderRegister::new(disk.clone().into(), "/guard".into(), "a test".into(), Duration::ZERO)
+}
+
+async fn swap_in(register: &FolderRegister<SimulatedDisk>, values: std::ops::Range<u32>) {
+    for value in values {
+        let Loaded { held, .. } = register.load().await.expect("nobody else holds it");
+        drop(register.swap(held, value.to_string().into()).await.expect("it is durable"));
+    }
 }

@@ -105,8 +105,7 @@ impl<D: Disk> Inner<D> {
     fn load(&self) -> io::Result<Loaded<FolderHeld<D>>> {
         self.disk.create_folders(&self.folder)?;
         let lock = self.lock()?;
-        let newest = self.newest_slot()?;
-        self.make_durable(newest.as_ref())?;
+        let newest = self.make_durable(self.newest_slot()?)?;
         let sequence = newest.as_ref().map_or(0, |slot| slot.sequence);
         Ok(Loaded { held: FolderHeld { sequence, _lock: lock }, value: newest.map(|slot| slot.value) })
     }
@@ -134,14 +133,19 @@ impl<D: Disk> Inner<D> {
 
     /// What was read counts only once it is durable, and only a new file is sure to be: after an
     /// `fsync` that failed in some earlier process, another would claim success for lost bytes.
-    fn make_durable(&self, slot: Option<&Slot>) -> io::Result<()> {
+    ///
+    /// The new file gets the next sequence number, so that whoever wrote the slot finds it changed. It
+    /// would overwrite a file whose name this process may not have made durable.
+    fn make_durable(&self, slot: Option<Slot>) -> io::Result<Option<Slot>> {
         let mut known = self.known();
-        match slot {
+        match &slot {
             Some(slot) if known.newest.as_ref() != Some(slot) => {
                 known.sound = [false; 2]; // written by somebody else since
-                self.write_slot(&mut known, slot)
+                let again = Slot { sequence: slot.sequence + 1, value: slot.value.clone() };
+                self.write_slot(&mut known, &again)?;
+                Ok(Some(again))
             }
-            _ => Ok(()),
+            _ => Ok(slot),
         }
     }
 
