@@ -107,7 +107,8 @@ impl State {
         let size = published.head().size();
         let ready = |waiting: &mut Waiting| match waiting.wait {
             Wait::Sequenced => waiting.needs() <= *guarded,
-            Wait::Published => waiting.needs() <= size,
+            // What can be seen may be another writer's, and then says nothing of what is not guarded.
+            Wait::Published => waiting.needs() <= size.min(*guarded),
         };
         waiting.extract_if(.., ready).for_each(|waiting| waiting.answer(published));
     }
@@ -173,6 +174,7 @@ mod tests {
     #[test]
     fn a_hit_waits_like_a_first_submission() {
         let answers = Answers::default();
+        answers.guarded(5);
         answers.published(&published(5));
         let submit = |index, wait| {
             let (answer, answered) = oneshot::channel();
@@ -192,5 +194,19 @@ mod tests {
         assert_eq!(answered(), [false, false, true, false]);
         answers.guarded(7);
         assert_eq!(answered(), [false, false, false, true]);
+    }
+
+    /// The head went back to what a writer had last seen, which committed a fork. Before its guard could
+    /// tell, it saw the larger checkpoint of the writer that had taken over, and took it for its own.
+    #[test]
+    fn a_larger_checkpoint_answers_nobody_whose_entries_are_not_guarded() {
+        let answers = Answers::default();
+        answers.guarded(5);
+        let (answer, mut answered) = oneshot::channel();
+        answers.expect(vec![Waiting { indices: vec![5], wait: Wait::Published, answer }]);
+        answers.published(&published(9));
+        assert!(answered.try_recv().is_err());
+        answers.guarded(6);
+        assert_eq!(answered.try_recv().expect("guarded, and seen").indices, [5]);
     }
 }
