@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// The bounds on one listener.
 ///
-/// Connections hold at most `max_connections * max_header_bytes` of input between them, plus one answer
-/// each; bodies are bounded by what the handler passes to [`read_body`](crate::read_body), and what
+/// Connections of HTTP/1.1 hold at most `max_connections * max_header_bytes` of input between them, plus one
+/// answer each; those of HTTP/2 64 KiB each of bodies that nobody reads yet, and `max_requests *
+/// max_header_bytes` of heads all together. What is read of bodies are bounded by what the handler passes to [`read_body`](crate::read_body), and what
 /// is long by a [`ByteBudget`](crate::ByteBudget).
 ///
 /// ```
@@ -22,7 +23,8 @@ pub struct Limits {
     /// From the moment a request may come to the end of its head; 10 s. After it the connection is
     /// closed without an answer.
     ///
-    /// The same clock bounds idle keep-alive: hyper starts it as soon as the last answer is written.
+    /// The same clock bounds idle keep-alive: hyper starts it as soon as the last answer is written. With
+    /// HTTP/2, where a head has no clock of its own, a connection ends that is idle for one to two such times.
     pub header_timeout: Duration,
     /// For a whole request body; 30 s. The handler gives it to [`read_body`](crate::read_body), for only it
     /// knows whether it wants the body.
@@ -35,8 +37,12 @@ pub struct Limits {
     ///
     /// It is also the size of a connection's read buffer, though never below 8 KiB.
     pub max_header_bytes: usize,
-    /// Header fields of a request; 64. More is answered with 431.
+    /// Header fields of a request of HTTP/1.1; 64. More is answered with 431.
     pub max_headers: usize,
+    /// Requests of one HTTP/2 connection at once; 256. The client is told, and keeps the rest back.
+    pub max_streams: u32,
+    /// Requests of all HTTP/2 connections at once; 131,072. One more is answered with 503.
+    pub max_requests: usize,
     /// From the shutdown signal until requests in flight are dropped; 10 s.
     pub shutdown_grace: Duration,
 }
@@ -50,6 +56,8 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(30),
             max_header_bytes: 16 * 1024,
             max_headers: 64,
+            max_streams: 256,
+            max_requests: 128 * 1024,
             shutdown_grace: Duration::from_secs(10),
         }
     }

@@ -1,24 +1,24 @@
 //! The listener, and one task for each connection.
 
 use std::convert::Infallible;
-use std::io::{Error, ErrorKind};
+use std::io::{self, Error, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Uri};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 use tracing::{Level, debug, warn};
 
-use crate::socket::Socket;
-use crate::{Handler, Limits, Response};
+use crate::socket::{Activity, Socket};
+use crate::{Handler, Limits, Response, reply};
 
 /// How long to wait when the system has no file or memory for one more connection: long enough not to
 /// spin, short enough that the next connection to close is soon replaced.
@@ -27,22 +27,34 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The least that hyper takes as a buffer.
 const MIN_BUFFER: usize = 8 * 1024;
 
+/// The most bytes of bodies that a connection of HTTP/2 may send before they are read: what the
+/// specification begins with.
+const HTTP2_WINDOW: u32 = 65_535;
+
+/// How a client that speaks HTTP/2 begins, as far as no other does.
+const PREFACE: &[u8; 4] = b"PRI ";
+
+/// Between two looks at a beginning that is not whole yet.
+const PREFACE_PAUSE: Duration = Duration::from_millis(10);
+
 /// Serves `listener` until `shutdown` resolves and returns when the last connection is closed.
 ///
 /// On shutdown nothing more is accepted, idle connections are closed, and requests in flight are answered;
 /// those that take longer than [`Limits::shutdown_grace`] are dropped. Dropping the future does
 /// the same without waiting. No error ends it: what `accept` reports is logged and tried again.
 ///
-/// It speaks HTTP/1.1 with keep-alive. HTTP/2 without TLS is left out: to tell the two apart each read would
-/// go through one more buffer, no browser speaks it, and proxies that do also speak HTTP/1.1. A panic in
-/// the handler closes its connection and no other.
+/// It speaks HTTP/1.1 with keep-alive, and HTTP/2 with clients that begin with it ("prior knowledge"): an answer
+/// that takes a second to come would otherwise cost a connection for each request that waits. A panic in
+/// the handler closes its connection, or resets its stream, and no other.
 pub async fn serve<H: Handler>(
     listener: TcpListener,
     limits: Limits,
     handler: Arc<H>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let door = Arc::new(Door { http: http1_within(&limits), limits, handler });
+    let (http1, http2) = (http1_within(&limits), http2_within(&limits));
+    let streams = Semaphore::new(limits.max_requests);
+    let door = Arc::new(Door { http1, http2, limits, handler, streams });
     // Each connection holds a receiver. That is how it learns of the shutdown, how connections are
     // counted, and how this function knows that the last one is gone.
     let (stop, _) = watch::channel(());
@@ -59,9 +71,12 @@ pub async fn serve<H: Handler>(
 
 /// What all connections of a listener share.
 struct Door<H> {
-    http: http1::Builder,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     limits: Limits,
     handler: Arc<H>,
+    /// How many more requests HTTP/2 connections may have open.
+    streams: Semaphore,
 }
 
 fn http1_within(limits: &Limits) -> http1::Builder {
@@ -73,6 +88,17 @@ fn http1_within(limits: &Limits) -> http1::Builder {
         .max_buf_size(limits.max_header_bytes.max(MIN_BUFFER))
         // `nc -N` and some proxies close their half once the request is out; they still want the answer.
         .half_close(true);
+    http
+}
+
+fn http2_within(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(limits.max_streams)
+        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+        // What a client may send before a handler reads it.
+        .initial_stream_window_size(HTTP2_WINDOW)
+        .initial_connection_window_size(HTTP2_WINDOW);
     http
 }
 
@@ -107,11 +133,31 @@ impl<H: Handler> Door<H> {
 
     /// One connection from its first byte to its last.
     async fn attend(self: Arc<Self>, stream: TcpStream, mut stop: watch::Receiver<()>) {
+        let version = tokio::select! {
+            biased;
+            version = timeout(self.limits.header_timeout, begins_http2(&stream)) => version,
+            _ = stop.changed() => return,
+        };
+        match version {
+            Ok(Ok(false)) => self.attend_http1(stream, stop).await,
+            // Boxed: connections of HTTP/1.1, of which there are many, have no room for its state.
+            Ok(Ok(true)) => Box::pin(self.attend_http2(stream, stop)).await,
+            Ok(Err(error)) => debug!(%error, "connection closed"),
+            Err(_) => debug!("connection closed: it said nothing"),
+        }
+    }
+
+    async fn attend_http1(&self, stream: TcpStream, mut stop: watch::Receiver<()>) {
         let answering = AtomicBool::new(false);
         let socket = TokioIo::new(Socket::new(stream, &answering, self.limits.write_timeout));
         // Both borrow from this task, so a request costs no reference count.
-        let service = service_fn(|request| self.answer(request, &answering));
-        let mut connection = pin!(self.http.serve_connection(socket, service));
+        let service = service_fn(async |request| {
+            answering.store(true, Ordering::Relaxed);
+            let response = self.answer(request).await;
+            answering.store(false, Ordering::Relaxed);
+            Ok::<_, Infallible>(response)
+        });
+        let mut connection = pin!(self.http1.serve_connection(socket, service));
         let ended = tokio::select! {
             biased;
             ended = connection.as_mut() => Some(ended),
@@ -126,19 +172,70 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-        answering: &AtomicBool,
-    ) -> Result<Response, Infallible> {
+    /// Each request is a task of its own. A connection where nothing is asked and nothing moves is told to
+    /// go, as one of HTTP/1.1 is closed: within twice the header time-out.
+    async fn attend_http2(self: Arc<Self>, stream: TcpStream, mut stop: watch::Receiver<()>) {
+        let activity = Arc::new(Activity::default());
+        let socket = TokioIo::new(Socket::of_http2(stream, &activity, self.limits.write_timeout));
+        let service = service_fn(|request| {
+            let (door, activity) = (self.clone(), activity.clone());
+            activity.moved();
+            async move {
+                let response = door.answer_if_room(request).await;
+                drop(activity); // open until here
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let mut connection = pin!(self.http2.serve_connection(socket, service));
+        let mut looks = interval_at(Instant::now() + self.limits.header_timeout, self.limits.header_timeout);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => break Some(ended),
+                _ = stop.changed() => break None,
+                _ = looks.tick() => if Arc::strong_count(&activity) == IDLE && !activity.has_moved() { break None },
+            }
+        };
+        let ended = match ended {
+            Some(ended) => Some(ended),
+            None => {
+                connection.as_mut().graceful_shutdown();
+                timeout(self.limits.shutdown_grace, connection).await.ok()
+            }
+        };
+        if let Some(Err(error)) = ended {
+            debug!(%error, "connection closed");
+        }
+    }
+
+    async fn answer_if_room(&self, request: Request<Incoming>) -> Response {
+        match self.streams.try_acquire() {
+            Ok(_one) => self.answer(request).await,
+            Err(_) => reply::unavailable(1, "too many requests are open; send it again in a moment\n"),
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response {
         let asked = Asked::if_logged(&request);
-        answering.store(true, Ordering::Relaxed);
         let response = self.handler.handle(request).await;
-        answering.store(false, Ordering::Relaxed);
         if let Some(asked) = asked {
             asked.log(&response);
         }
-        Ok(response)
+        response
+    }
+}
+
+/// Whether the client speaks HTTP/2 from the start. No request of HTTP/1.1 begins as its preface does:
+/// [RFC 9113, 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4).
+async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let length = stream.peek(&mut first).await?;
+        if length == 0 || length == PREFACE.len() || !PREFACE.starts_with(&first[..length]) {
+            return Ok(first == *PREFACE);
+        }
+        // What was looked at stays readable, so nothing would tell of more.
+        sleep(PREFACE_PAUSE).await;
     }
 }
 
@@ -147,6 +244,9 @@ fn is_of_one_connection(error: &Error) -> bool {
     use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
+
+/// How many hold the [`Activity`] of a connection on which no request is open: its task alone.
+const IDLE: usize = 1;
 
 /// What the log says of a request, copied only if somebody listens.
 struct Asked {

@@ -28,9 +28,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A TCP stream within bounds.
 pub(crate) struct Socket<'a> {
     stream: TcpStream,
-    /// Whether a handler runs. While it does, what is read is a body; before and after, a request head.
-    answering: &'a AtomicBool,
-    lines: HeadLines,
+    spoken: Spoken<'a>,
     write_timeout: Duration,
     /// Since when the client takes nothing. Boxed: most connections never make one.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -38,28 +36,67 @@ pub(crate) struct Socket<'a> {
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
+/// What is spoken, and what it needs.
+enum Spoken<'a> {
+    Http1 {
+        /// Whether a handler runs. While it does, what is read is a body; before and after, a request head.
+        answering: &'a AtomicBool,
+        lines: HeadLines,
+    },
+    Http2(&'a Activity),
+}
+
+/// Whether anything goes on on a connection of HTTP/2. Each open request holds a reference to it.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    moved: AtomicBool,
+}
+
+impl Activity {
+    /// A request began, or the client took some bytes.
+    pub(crate) fn moved(&self) {
+        self.moved.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something moved since this was asked last.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.moved.swap(false, Ordering::Relaxed)
+    }
+}
+
 impl<'a> Socket<'a> {
     pub(crate) fn new(stream: TcpStream, answering: &'a AtomicBool, write_timeout: Duration) -> Self {
+        Self::speaking(Spoken::Http1 { answering, lines: HeadLines::default() }, stream, write_timeout)
+    }
+
+    pub(crate) fn of_http2(stream: TcpStream, activity: &'a Activity, write_timeout: Duration) -> Self {
+        Self::speaking(Spoken::Http2(activity), stream, write_timeout)
+    }
+
+    fn speaking(spoken: Spoken<'a>, stream: TcpStream, write_timeout: Duration) -> Self {
         // An answer leaves in one write; waiting for more of it would only delay it.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "TCP_NODELAY");
         }
-        let lines = HeadLines::default();
-        Self { stream, answering, lines, write_timeout, stalled: None, lingering: None }
+        Self { stream, spoken, write_timeout, stalled: None, lingering: None }
     }
 
     fn check(&mut self, new: &[u8]) -> Result<()> {
-        if self.answering.load(Ordering::Relaxed) {
-            self.lines.skip(new);
+        let Spoken::Http1 { answering, lines } = &mut self.spoken else { return Ok(()) };
+        if answering.load(Ordering::Relaxed) {
+            lines.skip(new);
             return Ok(());
         }
-        self.lines.check(new).map_err(|error| Error::new(ErrorKind::InvalidData, error))
+        lines.check(new).map_err(|error| Error::new(ErrorKind::InvalidData, error))
     }
 
     /// Passes on what a write came to, and counts the time in which nothing moves.
     fn within_time<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
         if written.is_ready() {
             self.stalled = None;
+            if let Spoken::Http2(activity) = self.spoken {
+                activity.moved();
+            }
             return written;
         }
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
