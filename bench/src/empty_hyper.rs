@@ -1,23 +1,38 @@
 //! The limit of the HTTP stack: a hyper server that reads the body and answers a number, or a line for
 //! each entry of a batch.
 //!
-//! usage: `empty-hyper ADDRESS`; prints its URL, then `ready`
+//! usage: `empty-hyper [--hold MILLIS] ADDRESS`; prints its URL, then `ready`. It answers at once, or so much
+//! later, as a log does.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// As in Kiln.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// As many as Kiln takes.
+const MAX_STREAMS: u32 = 256;
+
+async fn answer(
+    request: Request<Incoming>,
+    hold: Option<Duration>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let is_batch = request.uri().path() == "/add-batch";
     let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let answer = if is_batch { "0\n".repeat(entries(&body)) } else { body.len().to_string() };
+    if let Some(hold) = hold {
+        tokio::time::sleep(hold).await;
+    }
     Ok(Response::new(Full::from(answer)))
 }
 
@@ -33,7 +48,14 @@ fn entries(mut batch: &[u8]) -> usize {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".into());
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (hold, address) = match &words[..] {
+        [flag, millis, address] if flag == "--hold" => {
+            (millis.parse().ok().map(Duration::from_millis), address)
+        }
+        [address] => (None, address),
+        _ => return Err(std::io::Error::other("usage: empty-hyper [--hold MILLIS] ADDRESS")),
+    };
     let listener = TcpListener::bind(address).await?;
     println!("http://{}\nready", listener.local_addr()?);
     loop {
@@ -41,7 +63,11 @@ async fn main() -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
             // A connection that breaks is the load generator's business.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+            let mut http = auto::Builder::new(TokioExecutor::new());
+            http.http2().max_concurrent_streams(MAX_STREAMS);
+            let _ = http
+                .serve_connection(TokioIo::new(stream), service_fn(|request| answer(request, hold)))
+                .await;
         });
     }
 }

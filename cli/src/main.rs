@@ -26,6 +26,11 @@ use commands::Command;
 use logging::LogFormat;
 use output::Output;
 
+/// A round takes and gives back tens of thousands of small pieces at once. The system's allocators hand their pages
+/// back to the kernel each time (glibc) or are slow (musl).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A tile-based transparency log: run one, feed it, read it, and prove what is in it.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, after_help = AFTER_HELP)]

@@ -52,6 +52,7 @@ pub use bytes::Bytes;
 pub use etag::{EntityTag, InvalidEntityTag, etag_of};
 pub use http_body_util::Full;
 pub use hyper::body::Incoming;
+pub use hyper::http::request::Parts;
 pub use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
 pub use limits::Limits;
 pub use relay::Relay;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -151,11 +152,12 @@ impl<H: Handler> Door<H> {
         let answering = AtomicBool::new(false);
         let socket = TokioIo::new(Socket::new(stream, &answering, self.limits.write_timeout));
         // Both borrow from this task, so a request costs no reference count.
-        let service = service_fn(async |request| {
+        let service = service_fn(|request| {
             answering.store(true, Ordering::Relaxed);
-            let response = self.answer(request).await;
-            answering.store(false, Ordering::Relaxed);
-            Ok::<_, Infallible>(response)
+            self.answer(request).map(|response| {
+                answering.store(false, Ordering::Relaxed);
+                Ok::<_, Infallible>(response)
+            })
         });
         let mut connection = pin!(self.http1.serve_connection(socket, service));
         let ended = tokio::select! {
@@ -181,7 +183,10 @@ impl<H: Handler> Door<H> {
             let (door, activity) = (self.clone(), activity.clone());
             activity.moved();
             async move {
-                let response = door.answer_if_room(request).await;
+                let response = match door.streams.try_acquire() {
+                    Ok(_one) => door.answer(request).await,
+                    Err(_) => crowded(),
+                };
                 drop(activity); // open until here
                 Ok::<_, Infallible>(response)
             }
@@ -208,21 +213,19 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    async fn answer_if_room(&self, request: Request<Incoming>) -> Response {
-        match self.streams.try_acquire() {
-            Ok(_one) => self.answer(request).await,
-            Err(_) => reply::unavailable(1, "too many requests are open; send it again in a moment\n"),
-        }
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Response {
+    /// Not an `async fn`: that would hold the request beside what the handler makes of it.
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
         let asked = Asked::if_logged(&request);
-        let response = self.handler.handle(request).await;
-        if let Some(asked) = asked {
-            asked.log(&response);
-        }
-        response
+        self.handler.handle(request).inspect(move |response| {
+            if let Some(asked) = asked {
+                asked.log(response);
+            }
+        })
     }
+}
+
+fn crowded() -> Response {
+    reply::unavailable(1, "too many requests are open; send it again in a moment\n")
 }
 
 /// Whether the client speaks HTTP/2 from the start. No request of HTTP/1.1 begins as its preface does:
@@ -249,7 +252,9 @@ fn is_of_one_connection(error: &Error) -> bool {
 const IDLE: usize = 1;
 
 /// What the log says of a request, copied only if somebody listens.
-struct Asked {
+struct Asked(Box<AskedOf>);
+
+struct AskedOf {
     method: Method,
     uri: Uri,
     start: Instant,
@@ -257,15 +262,14 @@ struct Asked {
 
 impl Asked {
     fn if_logged<B>(request: &Request<B>) -> Option<Self> {
-        tracing::enabled!(Level::DEBUG).then(|| Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            start: Instant::now(),
+        tracing::enabled!(Level::DEBUG).then(|| {
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            Self(Box::new(AskedOf { method, uri, start: Instant::now() }))
         })
     }
 
     fn log(self, response: &Response) {
-        let Self { method, uri, start } = self;
+        let AskedOf { method, uri, start } = *self.0;
         debug!(%method, path = uri.path(), status = response.status().as_u16(), took = ?start.elapsed());
     }
 }

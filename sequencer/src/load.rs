@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::alarm::{Alarm, Voice};
 use crate::answers::Answers;
 use crate::commit::Head;
-use crate::dedup::{Dedup, DedupError};
+use crate::dedup::{Dedup, DedupError, Known};
 use crate::entry::Entry;
 use crate::failed_round::RoundError;
 use crate::floors::{Floors, Voucher};
@@ -340,7 +340,7 @@ pub(crate) async fn catch_up<S: Store, G: Register>(
         let root = verified.root_at(end).expect("its tiles were read");
         covered = TreeHead::new(end, root).expect("a tree that the log had");
         verified.retain(|tile| tile.level() > 0);
-        log.index(move |dedup| dedup.insert(&leaves, covered)).await?;
+        log.index(move |dedup| dedup.insert(&leaves, covered, Known::Some)).await?;
     }
     Ok(())
 }

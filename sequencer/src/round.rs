@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use crate::alarm::Alarm;
 use crate::answers::{Answers, assign};
 use crate::commit::Head;
-use crate::dedup::DedupError;
+use crate::dedup::{DedupError, Known};
 use crate::entry::Entry;
 use crate::failed_round::{RoundError, back_off};
 use crate::lineage::Lineage;
@@ -193,7 +193,7 @@ impl<S: Store, G: Register> Settler<S, G> {
             Ok::<(), RoundError>(())
         };
         let (guarded, applied, indexed) =
-            tokio::join!(guard, apply(&log.store, rounds), remember(&log, &lineage));
+            tokio::join!(guard, apply(&log.store, rounds), remember(&log, &lineage, known(rounds)));
         guarded?;
         applied?;
         indexed?;
@@ -266,13 +266,21 @@ async fn apply(store: &impl Store, rounds: &[Arc<CommittedRound>]) -> Result<(),
 async fn remember<S: Store, G: Register>(
     log: &Log<S, G>,
     lineage: &Lineage<'_, S>,
+    known: Known,
 ) -> Result<(), DedupError> {
     let (base, head) = (lineage.base.size(), lineage.head);
     let leaves: Vec<Hash> = lineage.leaves().collect();
     log.index(move |dedup| {
-        let known = dedup.covered()?.size().saturating_sub(base);
-        let known = usize::try_from(known).unwrap_or(usize::MAX).min(leaves.len());
-        dedup.insert(&leaves[known..], head)
+        let covered = dedup.covered()?.size().saturating_sub(base);
+        let covered = usize::try_from(covered).unwrap_or(usize::MAX).min(leaves.len());
+        dedup.insert(&leaves[covered..], head, known)
     })
     .await
+}
+
+/// Rounds that this writer planned have an index of their own for each entry. Those that it found in the head
+/// may repeat what another one logged, which did without dedup.
+fn known(rounds: &[Arc<CommittedRound>]) -> Known {
+    let all_new = rounds.iter().all(|round| round.indices.len() == round.round.entries.len());
+    if all_new { Known::None } else { Known::Some }
 }

@@ -22,6 +22,7 @@ pub struct HttpOptions {
     timeout: Duration,
     retries: u32,
     user_agent: String,
+    http2: bool,
 }
 
 /// Why there is no HTTP client for a URL.
@@ -88,7 +89,7 @@ pub enum HttpError {
 impl Default for HttpOptions {
     fn default() -> Self {
         let user_agent = concat!("kiln-client/", env!("CARGO_PKG_VERSION")).to_owned();
-        Self { timeout: Duration::from_secs(30), retries: 4, user_agent }
+        Self { timeout: Duration::from_secs(30), retries: 4, user_agent, http2: false }
     }
 }
 
@@ -104,6 +105,13 @@ impl HttpOptions {
     /// 10 s, half of them random; a server's `Retry-After` in seconds, up to 60, is waited for.
     pub const fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Speaks HTTP/2 from the start, also over plain http: all requests share one connection, as many at
+    /// once as the server takes. Without it an https server chooses, and plain http is HTTP/1.1.
+    pub const fn http2(mut self) -> Self {
+        self.http2 = true;
         self
     }
 
@@ -156,7 +164,7 @@ impl Transport {
         let url = LogUrl::parse(url)?;
         let user_agent = options.user_agent.parse().map_err(|_| HttpSetupError::UserAgent)?;
         let connector = connector(&url)?;
-        let client = Client::builder(TokioExecutor::new()).build(connector);
+        let client = Client::builder(TokioExecutor::new()).http2_only(options.http2).build(connector);
         Ok(Self { client, url, options, user_agent })
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kiln_tiles::{Hash, TreeHead};
 
 use super::disk::Disk;
-use super::{Dedup, DedupError, Index};
+use super::{Dedup, DedupError, Index, Known};
 
 const LEAVES: u64 = 100_000;
 const BATCH: u64 = 5_000;
@@ -31,7 +31,7 @@ fn catch_up(dedup: &Dedup, upto: u64) -> Result<u64, DedupError> {
     while covered < upto {
         let end = upto.min((covered / BATCH + 1) * BATCH);
         let leaves: Vec<Hash> = (covered..end).map(leaf).collect();
-        dedup.insert(&leaves, head(end))?;
+        dedup.insert(&leaves, head(end), Known::Some)?;
         covered = end;
     }
     Ok(covered)
@@ -151,10 +151,10 @@ fn an_index_that_lost_a_part_of_its_leaves_is_built_anew() {
     let (older, newer) = (path.join("0.jnl"), path.join("1.jnl"));
     let dedup = || Dedup(Index::Disk(Disk::new(path.clone(), 64 << 20)));
     let leaves: Vec<Hash> = (0..BATCH).map(leaf).collect();
-    dedup().insert(&leaves[..3_000], head(3_000)).unwrap();
+    dedup().insert(&leaves[..3_000], head(3_000), Known::Some).unwrap();
     assert_eq!(dedup().covered().unwrap(), head(3_000));
     let middle = usize::try_from(older.metadata().unwrap().len()).unwrap();
-    dedup().insert(&leaves[3_000..], head(BATCH)).unwrap();
+    dedup().insert(&leaves[3_000..], head(BATCH), Known::Some).unwrap();
     assert_eq!(dedup().covered().unwrap(), head(BATCH));
     let journal = fs::read(&older).unwrap();
     fs::write(&newer, &journal[middle..]).unwrap();
@@ -176,12 +176,12 @@ fn an_index_that_lost_a_part_of_its_leaves_is_built_anew() {
 fn an_index_that_is_behind_takes_no_leaves_beyond_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dedup");
-    index(&path).insert(&[leaf(0)], head(1)).unwrap();
+    index(&path).insert(&[leaf(0)], head(1), Known::Some).unwrap();
     fs::write(path.join("version"), b"nonsense").unwrap();
     let dedup = index(&path);
-    assert!(dedup.insert(&[leaf(1)], head(2)).is_err());
+    assert!(dedup.insert(&[leaf(1)], head(2), Known::Some).is_err());
     assert_eq!(dedup.covered().unwrap(), TreeHead::empty());
-    dedup.insert(&[leaf(0), leaf(1)], head(2)).unwrap();
+    dedup.insert(&[leaf(0), leaf(1)], head(2), Known::Some).unwrap();
     assert_eq!(dedup.look_up(&[leaf(0), leaf(1)]).unwrap(), [Some(0), Some(1)]);
 }
 
@@ -191,7 +191,7 @@ fn an_index_that_is_behind_takes_no_leaves_beyond_a_gap() {
 fn an_index_of_which_the_process_dies_is_built_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dedup");
-    index(&path).insert(&[leaf(0)], head(1)).unwrap();
+    index(&path).insert(&[leaf(0)], head(1), Known::Some).unwrap();
     let death = |times: &str| fs::write(path.join("opening"), times).unwrap();
     death(".");
     assert_eq!(index(&path).covered().unwrap(), head(1), "once it may have been a power cut");
@@ -208,13 +208,13 @@ fn what_is_left_of_an_index_that_was_being_deleted_is_never_used() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dedup");
     let doomed = folder.path().join("dedup.damaged");
-    index(&path).insert(&[leaf(0)], head(1)).unwrap();
+    index(&path).insert(&[leaf(0)], head(1), Known::Some).unwrap();
     fs::rename(&path, &doomed).unwrap();
     assert_eq!(index(&path).covered().unwrap(), TreeHead::empty());
     assert!(!doomed.exists());
 
     // Damaged once more, with the remains of the first time still there.
-    index(&path).insert(&[leaf(0)], head(1)).unwrap();
+    index(&path).insert(&[leaf(0)], head(1), Known::Some).unwrap();
     fs::create_dir(&doomed).unwrap();
     fs::write(doomed.join("0.jnl"), b"remains").unwrap();
     fs::write(path.join("version"), b"nonsense").unwrap();
@@ -229,7 +229,7 @@ fn a_damaged_index_that_somebody_has_open_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dedup");
     let first = index(&path);
-    first.insert(&[leaf(0)], head(1)).unwrap();
+    first.insert(&[leaf(0)], head(1), Known::Some).unwrap();
     for version in [Some("nonsense"), None] {
         match version {
             Some(text) => fs::write(path.join("version"), text).unwrap(),
@@ -250,7 +250,7 @@ fn an_index_that_may_not_be_read_is_left_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dedup");
-    index(&path).insert(&[leaf(0)], head(1)).unwrap();
+    index(&path).insert(&[leaf(0)], head(1), Known::Some).unwrap();
     let allow = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     allow(0o000);
     let dedup = index(&path);
@@ -283,7 +283,7 @@ fn an_index_whose_tables_cannot_be_merged_is_built_anew() {
                 continue;
             };
             let leaves: Vec<Hash> = (covered..covered + BATCH).map(leaf).collect();
-            if dedup.insert(&leaves, head(covered + BATCH)).is_err() {
+            if dedup.insert(&leaves, head(covered + BATCH), Known::Some).is_err() {
                 failed += 1;
             }
             assert!(failed <= 2, "round {round}");

@@ -5,7 +5,6 @@
 //! the rest and goes on with the next one. So the index counts its leaves, in the same batch that
 //! adds them, and one that holds another number when it is opened is damaged too.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -15,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use kiln_tiles::{Hash, TreeHead};
+
+use super::Known;
 
 /// The one key in the keyspace of the same name: the tree that the index covers, and its count.
 const COVERED: &str = "covered";
@@ -137,12 +138,22 @@ impl Disk {
     pub(super) fn look_up(&self, leaves: &[Hash]) -> Result<Vec<Option<u64>>, Fault> {
         self.with(|opened| {
             let size = opened.record()?.covered.size();
-            leaves.iter().map(|leaf| opened.look_up(*leaf, size)).collect()
+            let mut found = vec![None; leaves.len()];
+            for (position, leaf) in sorted(leaves) {
+                found[position] = opened.look_up(*leaf, size)?;
+            }
+            Ok(found)
         })
     }
 
-    pub(super) fn insert(&self, leaves: &[Hash], first: u64, covered: TreeHead) -> Result<(), Fault> {
-        self.with(|opened| opened.insert(leaves, first, covered))
+    pub(super) fn insert(
+        &self,
+        leaves: &[Hash],
+        first: u64,
+        covered: TreeHead,
+        known: Known,
+    ) -> Result<(), Fault> {
+        self.with(|opened| opened.insert(leaves, first, covered, known))
     }
 
     pub(super) fn clear(&self) -> Result<(), Fault> {
@@ -345,23 +356,33 @@ impl Opened {
         if index < size { Ok(Some(index)) } else { Err(Fault::Absurd) }
     }
 
-    fn insert(&self, leaves: &[Hash], first: u64, covered: TreeHead) -> Result<(), Fault> {
-        let known = self.record()?;
+    fn insert(&self, leaves: &[Hash], first: u64, covered: TreeHead, known: Known) -> Result<(), Fault> {
+        let record = self.record()?;
+        let size = record.covered.size();
         // It may have been thrown away since the caller asked what it covers: no gap may come of that.
-        if known.covered.size() != first {
-            return Err(Fault::Behind { covered: known.covered.size(), first });
+        if size != first {
+            return Err(Fault::Behind { covered: size, first });
         }
-        let mut batch = self.database.batch();
-        let mut fresh = HashSet::with_capacity(leaves.len());
-        let mut added = 0;
-        for (leaf, index) in leaves.iter().zip(first..) {
-            if fresh.insert(*leaf) && self.look_up(*leaf, known.covered.size())?.is_none() {
+        let (mut batch, mut added, mut last) = (self.database.batch(), 0, None);
+        for (position, leaf) in sorted(leaves) {
+            // Of equal ones the first comes first, and is the one that stays.
+            let is_first = last.replace(leaf) != Some(leaf);
+            if is_first && (known == Known::None || self.look_up(*leaf, size)?.is_none()) {
+                let index = first + position as u64;
                 batch.insert(&self.indices, leaf.as_bytes(), index.to_be_bytes());
                 added += 1;
             }
         }
-        let record = Record { covered, leaves: known.leaves + added };
+        let record = Record { covered, leaves: record.leaves + added };
         batch.insert(&self.covered, COVERED, record.to_string());
         Ok(batch.commit()?)
     }
+}
+
+/// Leaves and their positions in the order of the store, where what is asked for next lies beside what was
+/// asked for last. Equal ones stay in their order.
+fn sorted(leaves: &[Hash]) -> Vec<(usize, &Hash)> {
+    let mut sorted: Vec<_> = leaves.iter().enumerate().collect();
+    sorted.sort_unstable_by_key(|&(position, leaf)| (leaf, position));
+    sorted
 }

@@ -38,6 +38,15 @@ struct Memory {
 #[error("the dedup index: {0}")]
 pub struct DedupError(#[from] Fault);
 
+/// Which of the leaves that are to be added the index may have already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Known {
+    /// None: each was looked up when its round was planned.
+    None,
+    /// Some.
+    Some,
+}
+
 /// How many bytes of leaves the index on disk keeps in memory before they become a table.
 const MEMTABLE: u64 = 64 << 20;
 
@@ -94,7 +103,7 @@ impl Dedup {
 
     /// Adds the leaves that come after those covered, which makes it cover `covered`. A leaf hash
     /// that is known keeps its first index. May block on a disk.
-    pub(crate) fn insert(&self, leaves: &[Hash], covered: TreeHead) -> Result<(), DedupError> {
+    pub(crate) fn insert(&self, leaves: &[Hash], covered: TreeHead, known: Known) -> Result<(), DedupError> {
         let first = covered.size() - leaves.len() as u64;
         match &self.0 {
             Index::Off => Ok(()),
@@ -106,7 +115,7 @@ impl Dedup {
                 memory.covered = covered;
                 Ok(())
             }
-            Index::Disk(disk) => Ok(disk.insert(leaves, first, covered)?),
+            Index::Disk(disk) => Ok(disk.insert(leaves, first, covered, known)?),
         }
     }
 
@@ -141,8 +150,8 @@ mod tests {
 
     fn check(dedup: &Dedup) {
         assert_eq!(dedup.covered().unwrap(), TreeHead::empty());
-        dedup.insert(&[leaf(1), leaf(2), leaf(1)], head(3)).unwrap();
-        dedup.insert(&[leaf(2), leaf(3)], head(5)).unwrap();
+        dedup.insert(&[leaf(1), leaf(2), leaf(1)], head(3), Known::Some).unwrap();
+        dedup.insert(&[leaf(2), leaf(3)], head(5), Known::Some).unwrap();
         assert_eq!(dedup.covered().unwrap(), head(5));
         let found = dedup.look_up(&[leaf(1), leaf(2), leaf(3), leaf(4)]).unwrap();
         assert_eq!(found, [Some(0), Some(1), Some(4), None], "the first index is kept");
@@ -176,7 +185,7 @@ mod tests {
     fn an_index_that_somebody_has_open_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let first = Dedup::on_disk(folder.path().join("dedup"));
-        first.insert(&[leaf(1)], head(1)).unwrap();
+        first.insert(&[leaf(1)], head(1), Known::Some).unwrap();
         assert!(Dedup::on_disk(folder.path().join("dedup")).covered().is_err());
         assert_eq!(first.look_up(&[leaf(1)]).unwrap(), [Some(0)]);
         drop(first);

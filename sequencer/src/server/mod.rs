@@ -19,6 +19,8 @@ mod submit;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use kiln_http::{
     ByteBudget, Handler, Incoming, Method, NotReady, Probe, Relay, Request, Response, cors, reply,
 };
@@ -121,10 +123,12 @@ impl<S: Store, G: Register> LogServer<S, G> {
 
     /// Where submissions go while another process writes, if they are to be handed on.
     fn relay_to_writer(&self) -> Option<(&Relay, String)> {
+        let relay = self.relay.as_ref()?;
         let Status::StandingBy(Holder { url, .. }) = self.shared.state().status else { return None };
-        Some((self.relay.as_ref()?, url?))
+        Some((relay, url?))
     }
 
+    /// Everything but submissions.
     async fn route(&self, request: Request<Incoming>) -> (&'static str, Response) {
         if let Some(response) = kiln_http::health(&request, self) {
             return ("health", response);
@@ -133,8 +137,6 @@ impl<S: Store, G: Register> LogServer<S, G> {
             ("/add", &Method::OPTIONS) | ("/add-batch", &Method::OPTIONS) => {
                 ("preflight", cors::preflight(request.method(), "POST"))
             }
-            ("/add", _) => ("/add", cors::open(self.add(request).await)),
-            ("/add-batch", _) => ("/add-batch", cors::open(self.add_batch(request).await)),
             (_, &Method::OPTIONS) => ("preflight", cors::preflight(request.method(), "GET, HEAD")),
             ("/", _) => ("/", self.front_page(&request)),
             ("/log.json", _) => ("/log.json", self.log_json(&request)),
@@ -161,10 +163,25 @@ impl<S: Store, G: Register> LogServer<S, G> {
 }
 
 impl<S: Store, G: Register> Handler for LogServer<S, G> {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
-        let (route, response) = self.route(request).await;
-        self.shared.metrics.count_request(route, response.status().as_u16());
-        response
+    /// Submissions wait long, and many at once: what they wait with is small. The rest is apart.
+    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
+        let submitted = match request.uri().path() {
+            _ if request.method() == Method::OPTIONS => None,
+            "/add" => Some(("/add", false)),
+            "/add-batch" => Some(("/add-batch", true)),
+            _ => None,
+        };
+        let answered = match submitted {
+            Some((route, batch)) => {
+                // No `async` block: what is moved into one has its room there twice.
+                Either::Left(self.submit(request, batch).map(move |response| (route, cors::open(response))))
+            }
+            None => Either::Right(Box::pin(self.route(request))),
+        };
+        answered.map(|(route, response)| {
+            self.shared.metrics.count_request(route, response.status().as_u16());
+            response
+        })
     }
 }
 

@@ -1,7 +1,9 @@
 //! Submissions: `POST /add` and `POST /add-batch`.
 
 use bytes::Bytes;
-use kiln_http::{Incoming, Method, Relay, Request, Response, StatusCode, asks_for, header, read_body, reply};
+use kiln_http::{
+    Incoming, Method, Parts, Relay, Request, Response, StatusCode, asks_for, header, read_body, reply,
+};
 use kiln_storage::{Register, Store};
 use kiln_tiles::{ParseBundleError, split_entries};
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +19,8 @@ pub(super) const TLOG_PROOF: &str = "text/x.tlog-proof";
 /// Why a submission is refused for good: the request is at fault.
 #[derive(Debug, thiserror::Error)]
 enum BadSubmission {
+    #[error("a submission is a POST")]
+    Method,
     #[error("{0}")]
     Entry(EntryError),
     #[error("entry {0} of the batch: {1}; nothing of the batch was logged")]
@@ -42,6 +46,7 @@ enum BadSubmission {
 impl BadSubmission {
     fn into_response(self) -> Response {
         let status = match self {
+            Self::Method => return reply::method_not_allowed("POST"),
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Entry(EntryError::TooLong(_)) | Self::TooManyEntries(_) => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
@@ -50,47 +55,68 @@ impl BadSubmission {
     }
 }
 
-impl<S: Store, G: Register> LogServer<S, G> {
-    pub(super) async fn add(&self, request: Request<Incoming>) -> Response {
-        self.submit(request, self.options.limits.entry_bytes, false).await.unwrap_or_else(|refusal| refusal)
-    }
+/// A submission as its head describes it. The head itself is not kept: the wait is long, and many wait.
+struct Head {
+    batch: bool,
+    wait: Wait,
+    proof: bool,
+    /// For a request that may be handed on.
+    parts: Option<Box<Parts>>,
+}
 
-    pub(super) async fn add_batch(&self, request: Request<Incoming>) -> Response {
-        self.submit(request, self.options.limits.batch_bytes, true).await.unwrap_or_else(|refusal| refusal)
-    }
-
-    async fn submit(
-        &self,
-        request: Request<Incoming>,
-        most: usize,
-        batch: bool,
-    ) -> Result<Response, Response> {
-        if request.method() != Method::POST {
-            return Err(reply::method_not_allowed("POST"));
+impl Head {
+    fn parse(parts: &Parts, batch: bool) -> Result<Self, BadSubmission> {
+        if parts.method != Method::POST {
+            return Err(BadSubmission::Method);
         }
         // Who compresses means what is inside; it would be logged as it came.
-        if request.headers().contains_key(header::CONTENT_ENCODING) {
-            return Err(BadSubmission::Encoding.into_response());
+        if parts.headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(BadSubmission::Encoding);
         }
-        let wait = parse_wait(request.uri().query()).map_err(BadSubmission::into_response)?;
-        let proof = asks_for(request.headers(), TLOG_PROOF);
+        let (wait, proof) = (parse_wait(parts.uri.query())?, asks_for(&parts.headers, TLOG_PROOF));
         if proof && (batch || wait == Wait::Sequenced) {
-            return Err(BadSubmission::Proof.into_response());
+            return Err(BadSubmission::Proof);
         }
+        Ok(Self { batch, wait, proof, parts: None })
+    }
+}
+
+impl<S: Store, G: Register> LogServer<S, G> {
+    /// Takes a submission: one entry, or a batch.
+    pub(super) fn submit(
+        &self,
+        request: Request<Incoming>,
+        batch: bool,
+    ) -> impl Future<Output = Response> + Send {
+        let (parts, body) = request.into_parts();
+        let head = Head::parse(&parts, batch).map(|head| {
+            let may_be_handed_on = self.relay.is_some() && !Relay::was_relayed(&parts.headers);
+            Head { parts: may_be_handed_on.then(|| Box::new(parts)), ..head }
+        });
+        async move {
+            let taken = match head {
+                Ok(head) => self.take(head, body).await,
+                Err(bad) => Err(bad.into_response()),
+            };
+            taken.unwrap_or_else(|refusal| refusal)
+        }
+    }
+
+    async fn take(&self, head: Head, body: Incoming) -> Result<Response, Response> {
+        let Head { batch, wait, proof, parts } = head;
+        let most = if batch { self.options.limits.batch_bytes } else { self.options.limits.entry_bytes };
         let mut share = self.bodies.empty_share();
-        let (parts, incoming) = request.into_parts();
-        let body = read_body(incoming, most, self.options.body_timeout, &mut share).await;
+        let body = read_body(body, most, self.options.body_timeout, &mut share).await;
         let body = body.map_err(kiln_http::BodyError::into_response)?;
         let entries = if batch { self.split_batch(&body) } else { one_entry(body.clone()) };
         let entries = entries.map_err(BadSubmission::into_response)?;
-        if let Some((relay, writer)) = self.relay_to_writer().filter(|_| !Relay::was_relayed(&parts.headers))
-        {
-            return Ok(relay.send(&writer, &parts, body).await);
+        if let Some((parts, (relay, writer))) = parts.zip(self.relay_to_writer()) {
+            return Ok(Box::pin(relay.send(&writer, &parts, body)).await);
         }
-        drop(share); // from here on the pool counts the bytes
+        drop((share, body)); // from here on the pool counts the bytes
         let deadline = Instant::now() + self.options.answer_timeout;
         let answer = self.sequence(entries, wait, deadline).await?;
-        if proof { self.tlog_proof(answer, deadline).await } else { Ok(indices(&answer.indices)) }
+        if proof { Box::pin(self.tlog_proof(answer, deadline)).await } else { Ok(indices(&answer.indices)) }
     }
 
     async fn sequence(&self, entries: Vec<Entry>, wait: Wait, deadline: Instant) -> Result<Answer, Response> {

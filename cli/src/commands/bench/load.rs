@@ -1,8 +1,8 @@
 //! The requests: a closed loop with a number of connections, or an open one at a rate.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kiln_client::{HttpError, SubmitError, Submitter};
@@ -20,9 +20,10 @@ use crate::reading::http_options;
 /// What is sent, and for how long.
 pub(super) struct Load {
     bench: Bench,
-    submitter: Submitter,
     run: String,
     next: AtomicU64,
+    /// What came of the requests, in parts, so that they do not wait for one another to say it.
+    measured: Vec<Mutex<Measured>>,
 }
 
 /// What came of it.
@@ -37,6 +38,9 @@ pub(super) struct Measured {
 /// The most requests of an open loop that wait for an answer.
 const MOST_UNANSWERED: usize = 65_536;
 
+/// In so many parts is counted.
+const PARTS: usize = 16;
+
 /// How long the last answers are waited for.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
@@ -44,6 +48,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(10);
 fn submitter(bench: &Bench) -> Result<Submitter, Failure> {
     let nobody = TrustedLog::new(String::new(), Vec::new());
     let options = http_options().retries(0);
+    let options = if bench.streams.is_some() { options.http2() } else { options };
     Ok(Submitter::with_options(&bench.url, nobody, options)?.wait_for(bench.wait()))
 }
 
@@ -51,12 +56,13 @@ impl Load {
     pub(super) fn new(bench: &Bench) -> Result<Self, Failure> {
         let run: [u8; 8] = environment::random()?;
         let run = run.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { submitter: submitter(bench)?, bench: bench.clone(), run, next: AtomicU64::new(0) })
+        let measured = (0..PARTS).map(|_| Mutex::new(Measured::nothing())).collect();
+        Ok(Self { bench: bench.clone(), run, next: AtomicU64::new(0), measured })
     }
 
     /// One entry, so that an address where no log is, is told from a log that is slow.
     pub(super) async fn check(&self) -> Result<(), Failure> {
-        Ok(self.submitter.submit(self.entry()).await.map(drop)?)
+        Ok(submitter(&self.bench)?.submit(self.entry()).await.map(drop)?)
     }
 
     /// Runs until the time is over and the last request is answered, or given up.
@@ -64,13 +70,14 @@ impl Load {
         let start = Instant::now();
         let until = start + self.bench.duration;
         let mut requests = match self.bench.rate {
-            Some(rate) => self.open_loop(rate, start, until).await,
+            Some(rate) => self.open_loop(rate, start, until).await?,
             None => self.closed_loop(until)?,
         };
-        let mut measured = Measured::nothing();
-        while let Ok(Some(one)) = timeout_at(until + LAST_ANSWERS, requests.join_next()).await {
-            measured.merge(one.map_err(Failure::undone)?);
+        while let Ok(Some(ended)) = timeout_at(until + LAST_ANSWERS, requests.join_next()).await {
+            ended.map_err(Failure::undone)?;
         }
+        let mut measured = Measured::nothing();
+        self.measured.iter().for_each(|part| measured.merge(&lock(part)));
         let unanswered = requests.len() as u64;
         if unanswered > 0 {
             measured.errors.insert(format!("no answer within {LAST_ANSWERS:?}"), unanswered);
@@ -79,49 +86,58 @@ impl Load {
         Ok(measured)
     }
 
-    fn closed_loop(self: &Arc<Self>, until: Instant) -> Result<JoinSet<Measured>, Failure> {
+    fn closed_loop(self: &Arc<Self>, until: Instant) -> Result<JoinSet<()>, Failure> {
         let mut connections = JoinSet::new();
-        for _ in 0..self.bench.connections {
-            let (load, own) = (self.clone(), submitter(&self.bench)?); // a pool of one connection
-            connections.spawn(async move {
-                let mut measured = Measured::nothing();
-                while Instant::now() < until {
-                    let outcome = load.send(&own, Instant::now()).await;
-                    // A server that refuses at once must not be asked a million times a second.
-                    if measured.count(outcome).is_err() {
-                        tokio::time::sleep(Duration::from_millis(10)).await;
-                    }
-                }
-                measured
-            });
+        for _ in 0..self.bench.connections() {
+            let own = submitter(&self.bench)?; // a pool of one connection
+            for _ in 0..self.bench.streams.unwrap_or(1) {
+                connections.spawn(self.clone().one_after_another(own.clone(), until));
+            }
         }
         Ok(connections)
     }
 
-    async fn open_loop(self: &Arc<Self>, rate: u32, start: Instant, until: Instant) -> JoinSet<Measured> {
+    async fn one_after_another(self: Arc<Self>, submitter: Submitter, until: Instant) {
+        while Instant::now() < until {
+            let outcome = self.send(&submitter, Instant::now()).await;
+            // A server that refuses at once must not be asked a million times a second.
+            if self.count(outcome).is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+
+    async fn open_loop(
+        self: &Arc<Self>,
+        rate: u32,
+        start: Instant,
+        until: Instant,
+    ) -> Result<JoinSet<()>, Failure> {
+        // One for all has as many connections as it takes; with HTTP/2 it would have one.
+        let pools = if self.bench.streams.is_some() { self.bench.connections() } else { 1 };
+        let submitters = (0..pools).map(|_| submitter(&self.bench)).collect::<Result<Vec<_>, _>>()?;
+        let mut submitters = submitters.iter().cycle().cloned();
         let (mut requests, room) = (JoinSet::new(), Arc::new(Semaphore::new(MOST_UNANSWERED)));
         let mut due = start;
         for number in 1_u64.. {
             sleep_until(due).await;
             let Ok(permit) = room.clone().try_acquire_owned() else {
-                requests.spawn(async { Measured::one_error("too many unanswered, not sent") });
+                self.count_error("too many unanswered, not sent".into());
                 due = start + Duration::from_nanos(number * 1_000_000_000 / u64::from(rate));
                 continue;
             };
-            let load = self.clone();
+            let (load, submitter) = (self.clone(), submitters.next().expect("it goes round and round"));
             requests.spawn(async move {
-                let mut measured = Measured::nothing();
                 // What went wrong is counted.
-                let _ = measured.count(load.send(&load.submitter, due).await);
+                let _ = load.count(load.send(&submitter, due).await);
                 drop(permit);
-                measured
             });
             due = start + Duration::from_nanos(number * 1_000_000_000 / u64::from(rate));
             if due >= until {
                 break;
             }
         }
-        requests
+        Ok(requests)
     }
 
     /// One request that was due at `since`: entries and latency.
@@ -135,6 +151,29 @@ impl Load {
         Ok((u64::from(self.bench.batch), since.elapsed()))
     }
 
+    fn count(&self, outcome: Result<(u64, Duration), SubmitError>) -> Result<(), ()> {
+        match outcome {
+            Ok((entries, latency)) => {
+                let mut measured = self.part();
+                measured.entries += entries;
+                measured.latencies.record(latency);
+                Ok(())
+            }
+            Err(error) => {
+                self.count_error(label(&error));
+                Err(())
+            }
+        }
+    }
+
+    fn count_error(&self, error: String) {
+        *self.part().errors.entry(error).or_default() += 1;
+    }
+
+    fn part(&self) -> MutexGuard<'_, Measured> {
+        lock(&self.measured[usize::try_from(self.next.load(Ordering::Relaxed)).unwrap_or(0) % PARTS])
+    }
+
     /// An entry like no other.
     fn entry(&self) -> Vec<u8> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -144,35 +183,21 @@ impl Load {
     }
 }
 
+fn lock(part: &Mutex<Measured>) -> MutexGuard<'_, Measured> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Measured {
     fn nothing() -> Self {
         let (latencies, errors) = (Histogram::new(), BTreeMap::new());
         Self { latencies, entries: 0, errors, took: Duration::ZERO }
     }
 
-    fn one_error(error: &str) -> Self {
-        Self { errors: BTreeMap::from([(error.to_owned(), 1)]), ..Self::nothing() }
-    }
-
-    fn count(&mut self, outcome: Result<(u64, Duration), SubmitError>) -> Result<(), ()> {
-        match outcome {
-            Ok((entries, latency)) => {
-                self.entries += entries;
-                self.latencies.record(latency);
-                Ok(())
-            }
-            Err(error) => {
-                *self.errors.entry(label(&error)).or_default() += 1;
-                Err(())
-            }
-        }
-    }
-
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: &Self) {
         self.latencies.merge(&other.latencies);
         self.entries += other.entries;
-        for (error, count) in other.errors {
-            *self.errors.entry(error).or_default() += count;
+        for (error, count) in &other.errors {
+            *self.errors.entry(error.clone()).or_default() += count;
         }
     }
 }

@@ -27,16 +27,22 @@ use report::Report;
 #[command(after_help = "\
 Examples:
   kiln bench http://127.0.0.1:8080 --connections 1000 --duration 30s
+  kiln bench http://127.0.0.1:8080 --connections 256 --streams 200
   kiln bench http://127.0.0.1:8080 --batch 1000 --size 300
-  kiln bench http://127.0.0.1:8080 --rate 500")]
+  kiln bench http://127.0.0.1:8080 --rate 500
+  kiln bench http://127.0.0.1:8080 --rate 20000 --connections 128 --streams 256")]
 pub(crate) struct Bench {
     /// The log's URL.
     url: String,
-    /// Connections, each with one request at a time.
-    #[arg(short, long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    connections: u32,
+    /// Connections, each with one request at a time, or with --streams; 512 unless said. With --rate and
+    /// without --streams there are as many as it takes.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    connections: Option<u32>,
+    /// Speak HTTP/2, with so many requests at a time on each connection.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    streams: Option<u32>,
     /// Send so many requests a second, as an open loop; above 65,536 unanswered at once they count as errors.
-    #[arg(long, value_name = "N", conflicts_with = "connections", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
     /// Entries of one request; above 1 they go to /add-batch.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
@@ -64,7 +70,14 @@ enum WaitFor {
     Sequenced,
 }
 
+/// As many connections as are loaded unless said.
+const CONNECTIONS: u32 = 512;
+
 impl Bench {
+    fn connections(&self) -> u32 {
+        self.connections.unwrap_or(CONNECTIONS)
+    }
+
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         if !self.yes_not_loopback && !is_loopback(&self.url) {
             return Err(Failure::usage(format!(

@@ -29,6 +29,12 @@ impl Report<'_> {
         }
     }
 
+    /// How many there were, where that was decided.
+    fn connections(&self) -> Option<u32> {
+        let decided = self.bench.rate.is_none() || self.bench.streams.is_some();
+        decided.then_some(self.bench.connections())
+    }
+
     fn errors(&self) -> u64 {
         self.measured.errors.values().sum()
     }
@@ -36,8 +42,8 @@ impl Report<'_> {
     fn value(&self) -> Value {
         let Measured { latencies, entries, errors, took } = &self.measured;
         json!({
-            "url": self.bench.url, "connections": self.bench.rate.is_none().then_some(self.bench.connections),
-            "rate": self.bench.rate, "batch": self.bench.batch, "size": self.bench.size,
+            "url": self.bench.url, "connections": self.connections(),
+            "streams": self.bench.streams, "rate": self.bench.rate, "batch": self.bench.batch, "size": self.bench.size,
             "seconds": took.as_secs_f64(), "entries": entries, "entries_per_second": per_second(*entries, *took),
             "requests": latencies.count(), "errors": errors, "error_count": self.errors(),
             "add_seconds": seconds(latencies), "publish_seconds": seconds(&self.publication),
@@ -55,7 +61,13 @@ impl fmt::Display for Report<'_> {
         };
         match self.bench.rate {
             Some(rate) => write!(f, "load     {url}, open loop, {rate} requests/s")?,
-            None => write!(f, "load     {url}, closed loop, {} connections", self.bench.connections)?,
+            None => write!(f, "load     {url}, closed loop")?,
+        }
+        if let Some(connections) = self.connections() {
+            write!(f, ", {connections} connections")?;
+        }
+        if let Some(streams) = self.bench.streams {
+            write!(f, " with {streams} streams")?;
         }
         writeln!(f, ", {batch} x {size} bytes a request, answered when {until}")?;
         let (rate, requests) = (per_second(*entries, *took), grouped(latencies.count()));

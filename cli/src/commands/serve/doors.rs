@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use futures_util::future::{Either, ready};
 use kiln_http::{AdminHandler, Handler, Incoming, Limits, Request, Response, StatusCode, cors, reply};
 use kiln_sequencer::{Description, LogServer, SubmissionLimits};
 use kiln_storage::AnyRegister;
@@ -183,15 +184,17 @@ struct Door {
 }
 
 impl Handler for Door {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
         let path = request.uri().path();
         match &self.role {
-            Role::Reads if matches!(path, "/add" | "/add-batch") => cors::open(reply::not_found()),
+            Role::Reads if matches!(path, "/add" | "/add-batch") => {
+                Either::Left(ready(cors::open(reply::not_found())))
+            }
             Role::Submissions(url) if path == "/checkpoint" || path.starts_with("/tile/") => {
                 let message = format!("this log is read at {url}\n");
-                cors::open(reply::text(StatusCode::NOT_FOUND, message))
+                Either::Left(ready(cors::open(reply::text(StatusCode::NOT_FOUND, message))))
             }
-            _ => self.server.handle(request).await,
+            _ => Either::Right(self.server.handle(request)),
         }
     }
 }
