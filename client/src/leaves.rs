@@ -96,26 +96,26 @@ impl Leaves {
         }
     }
 
-    /// Hashes the entries of a bundle, as many as belong to these leaves. In one pass: each entry is
-    /// hashed while the next one is on its way from memory.
+    /// Hashes the entries of a bundle, as many as belong to these leaves.
     fn hash(&self, found: &Found<BundleCoord>) -> Result<Hashed, ClientError> {
         let damaged = |fault: Fault| ClientError::damaged(found.coord.to_string(), fault);
         let (wanted, there) = (usize::from(self.bundle.width()), usize::from(found.coord.width()));
         let mut entries = VerifiedBundle::with_capacity(self.bundle.start(), found.bytes.clone(), wanted);
-        let mut hashes = Vec::with_capacity(wanted * Hash::SIZE);
+        let mut first = Vec::with_capacity(wanted);
         let mut count = 0;
         // One more than expected is enough to know that there are too many.
         for entry in split_entries(&found.bytes).take(there + 1) {
             let entry = entry.map_err(|error| damaged(error.into()))?;
             count += 1;
             if count <= wanted {
-                hashes.extend_from_slice(Hash::leaf(entry).as_bytes());
+                first.push(entry);
                 entries.push(entry);
             }
         }
         if count != there {
             return Err(damaged(ParseBundleError::Count(there).into()));
         }
+        let hashes: Vec<u8> = Hash::leaves(first).iter().flat_map(|hash| *hash.as_bytes()).collect();
         let tile = HashTile::parse(self.tile(), &hashes).map_err(|error| damaged(error.into()))?;
         Ok(Hashed { entries, tile })
     }

@@ -21,17 +21,34 @@ pub enum EntryError {
     TooLong(usize),
 }
 
+const fn check(bytes: &Bytes) -> Result<(), EntryError> {
+    match bytes.len() {
+        0 => Err(EntryError::Empty),
+        1..=MAX_ENTRY_SIZE => Ok(()),
+        length => Err(EntryError::TooLong(length)),
+    }
+}
+
 impl Entry {
     /// Takes the bytes and hashes them.
     ///
     /// # Errors
     /// Where there are none or too many.
     pub fn new(bytes: Bytes) -> Result<Self, EntryError> {
-        match bytes.len() {
-            0 => Err(EntryError::Empty),
-            1..=MAX_ENTRY_SIZE => Ok(Self { leaf: Hash::leaf(&bytes), bytes }),
-            length => Err(EntryError::TooLong(length)),
+        check(&bytes)?;
+        Ok(Self { leaf: Hash::leaf(&bytes), bytes })
+    }
+
+    /// Takes the bytes of many entries and hashes them side by side.
+    ///
+    /// # Errors
+    /// The number of the first that has no bytes or too many.
+    pub fn batch(entries: Vec<Bytes>) -> Result<Vec<Self>, (usize, EntryError)> {
+        for (number, bytes) in entries.iter().enumerate() {
+            check(bytes).map_err(|error| (number, error))?;
         }
+        let leaves = Hash::leaves(entries.iter().map(Bytes::as_ref));
+        Ok(entries.into_iter().zip(leaves).map(|(bytes, leaf)| Self { bytes, leaf }).collect())
     }
 
     /// The bytes.

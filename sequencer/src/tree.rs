@@ -57,7 +57,9 @@ impl Tree {
         for (entry, index) in entries.iter().zip(self.size()..) {
             push_entry(&mut self.partial_bundle, entry.bytes()).expect("an Entry is not too long");
             if (index + 1).is_multiple_of(TILE_WIDTH) {
-                let full = std::mem::take(&mut self.partial_bundle);
+                // The next one is about as long, and need not grow step by step.
+                let next = Vec::with_capacity(self.partial_bundle.len());
+                let full = std::mem::replace(&mut self.partial_bundle, next);
                 objects.push(bundle_object(index, index + 1, full.into()));
             }
         }

@@ -187,7 +187,7 @@ impl<'a> EntryBundle<'a> {
 
     /// The leaf hash of each entry, in order.
     pub fn leaf_hashes(&self) -> impl Iterator<Item = Hash> {
-        self.entries.iter().map(|entry| Hash::leaf(entry))
+        Hash::leaves(self.entries.iter().copied()).into_iter()
     }
 
     /// The bundle as it was when it held `width` entries; `None` where it never was that wide.

@@ -215,14 +215,11 @@ impl HashTile {
 
 /// The root hash over a power of two of hashes.
 pub(crate) fn complete_root(hashes: &[Hash]) -> Hash {
-    match hashes {
-        [hash] => *hash,
-        [left, right] => Hash::node(*left, *right),
-        _ => {
-            let (left, right) = hashes.split_at(hashes.len() / 2);
-            Hash::node(complete_root(left), complete_root(right))
-        }
+    let mut level = Hash::parents(hashes);
+    while level.len() > 1 {
+        level = Hash::parents(&level);
     }
+    *level.first().unwrap_or(&hashes[0])
 }
 
 #[cfg(test)]

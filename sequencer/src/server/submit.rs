@@ -136,10 +136,12 @@ impl<S: Store, G: Register> LogServer<S, G> {
             if number == self.options.limits.batch_entries {
                 return Err(BadSubmission::TooManyEntries(number));
             }
-            let bytes = body.slice_ref(bytes.map_err(BadSubmission::Framing)?);
-            entries.push(Entry::new(bytes).map_err(|e| BadSubmission::BatchEntry(number, e))?);
+            entries.push(body.slice_ref(bytes.map_err(BadSubmission::Framing)?));
         }
-        if entries.is_empty() { Err(BadSubmission::EmptyBatch) } else { Ok(entries) }
+        if entries.is_empty() {
+            return Err(BadSubmission::EmptyBatch);
+        }
+        Entry::batch(entries).map_err(|(number, error)| BadSubmission::BatchEntry(number, error))
     }
 
     async fn tlog_proof(&self, answer: Answer, deadline: Instant) -> Result<Response, Response> {

@@ -2,6 +2,9 @@
 //!
 //! [RFC 6962, section 2.1]: https://www.rfc-editor.org/rfc/rfc6962.html#section-2.1
 
+#[cfg(feature = "simd")]
+mod lanes;
+
 use core::fmt;
 
 use sha2::{Digest, Sha256};
@@ -46,6 +49,28 @@ impl Hash {
         sha256(&[&block])
     }
 
+    /// The leaf hash of each entry: faster than one after another, where the processor has wide vectors.
+    #[must_use]
+    pub fn leaves<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Vec<Self> {
+        #[cfg(feature = "simd")]
+        return lanes::hash_all(&entries.into_iter().map(lanes::Message::Leaf).collect::<Vec<_>>());
+        #[cfg(not(feature = "simd"))]
+        entries.into_iter().map(Self::leaf).collect()
+    }
+
+    /// The hash of the node above each pair of hashes, left to right; of an odd one at the end, nothing. Faster
+    /// than one after another, as [`leaves`](Self::leaves).
+    #[must_use]
+    pub fn parents(hashes: &[Self]) -> Vec<Self> {
+        let pairs = hashes.chunks_exact(2);
+        #[cfg(feature = "simd")]
+        return lanes::hash_all(
+            &pairs.map(|pair| lanes::Message::Node(&pair[0], &pair[1])).collect::<Vec<_>>(),
+        );
+        #[cfg(not(feature = "simd"))]
+        pairs.map(|pair| Self::node(pair[0], pair[1])).collect()
+    }
+
     /// The root hash of a tree without leaves: `SHA-256()`.
     #[must_use]
     pub fn empty_tree() -> Self {
@@ -71,7 +96,8 @@ impl Hash {
     }
 }
 
-/// SHA-256 over the parts, one after another. All hashing of this crate goes through here.
+/// SHA-256 over the parts, one after another. All hashing of this crate goes through here, or through
+/// `lanes`.
 pub(crate) fn sha256(parts: &[&[u8]]) -> Hash {
     let mut hasher = Sha256::new();
     for part in parts {
