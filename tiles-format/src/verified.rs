@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::edge::{EdgeError, RightEdge};
 use crate::hash::Hash;
-use crate::tile::{HashTile, TileCoord, complete_root};
-use crate::tree::{Node, Subtree, TreeHead};
+use crate::tile::{HashTile, TileCoord};
+use crate::tree::{Node, Subtree, TILE_HEIGHT, TILE_WIDTH, TreeHead};
 
 /// Tiles of one tree, each of which hashes up to the tree's root hash.
 ///
@@ -29,7 +29,41 @@ use crate::tree::{Node, Subtree, TreeHead};
 #[derive(Clone, Debug)]
 pub struct VerifiedTiles {
     head: TreeHead,
-    tiles: HashMap<(u8, u64), HashTile>,
+    tiles: HashMap<(u8, u64), Expanded>,
+}
+
+/// A tile, and the nodes that follow from its hashes. To verify a tile they are all computed, and a proof asks for
+/// some of them.
+#[derive(Clone, Debug)]
+struct Expanded {
+    tile: HashTile,
+    /// By height above the hashes, from 1 on.
+    above: Vec<Vec<Hash>>,
+}
+
+impl Expanded {
+    fn new(tile: HashTile) -> Self {
+        let first = Some(Hash::parents(tile.hashes()));
+        let pairs = |level: &Vec<Hash>| Some(Hash::parents(level));
+        let above = core::iter::successors(first, pairs).take_while(|level| !level.is_empty()).collect();
+        Self { tile, above }
+    }
+
+    /// The hash that a full tile has in the tile above.
+    fn root(&self) -> Option<Hash> {
+        self.above.get(usize::from(TILE_HEIGHT) - 1)?.first().copied()
+    }
+
+    fn node(&self, node: Node) -> Option<Hash> {
+        let coord = self.tile.coord();
+        let height = node.level().checked_sub(coord.level().checked_mul(TILE_HEIGHT)?)?;
+        let hashes = match height.checked_sub(1) {
+            None => self.tile.hashes(),
+            Some(above) => self.above.get(usize::from(above))?,
+        };
+        let first = coord.index().checked_mul(TILE_WIDTH >> height)?;
+        hashes.get(usize::try_from(node.index().checked_sub(first)?).ok()?).copied()
+    }
 }
 
 /// Why a tile was not let in.
@@ -61,7 +95,8 @@ impl VerifiedTiles {
     /// Starts with the right edge of a tree that one knows.
     #[must_use]
     pub fn new(edge: &RightEdge) -> Self {
-        Self { head: edge.head(), tiles: edge.tiles().map(|tile| (place(tile.coord()), tile)).collect() }
+        let expanded = |tile: HashTile| (place(tile.coord()), Expanded::new(tile));
+        Self { head: edge.head(), tiles: edge.tiles().map(expanded).collect() }
     }
 
     /// The tree that the tiles belong to.
@@ -90,7 +125,7 @@ impl VerifiedTiles {
     /// Whether this tile was let in, in this width.
     #[must_use]
     pub fn holds(&self, tile: TileCoord) -> bool {
-        self.tiles.get(&place(tile)).is_some_and(|held| held.coord() == tile)
+        self.tiles.get(&place(tile)).is_some_and(|held| held.tile.coord() == tile)
     }
 
     /// Lets a full tile in.
@@ -105,10 +140,11 @@ impl VerifiedTiles {
             return Err(foreign);
         }
         let expected = self.node(parent).ok_or(TileError::Orphan(coord))?;
-        if complete_root(tile.hashes()) != expected {
+        let expanded = Expanded::new(tile);
+        if expanded.root() != Some(expected) {
             return Err(TileError::Hash(coord));
         }
-        self.tiles.insert(place(coord), tile);
+        self.tiles.insert(place(coord), expanded);
         Ok(())
     }
 
@@ -122,7 +158,7 @@ impl VerifiedTiles {
     /// The verified tile at this place, where it is here.
     #[must_use]
     pub fn tile(&self, coord: TileCoord) -> Option<&HashTile> {
-        self.tiles.get(&place(coord)).filter(|tile| tile.coord() == coord)
+        self.tiles.get(&place(coord)).map(|held| &held.tile).filter(|tile| tile.coord() == coord)
     }
 
     /// The root hash that the tree had at an earlier size; `None` where a tile for it is not here
@@ -137,7 +173,7 @@ impl VerifiedTiles {
 
     /// Forgets every full tile for which `keep` says no, so that a long walk stays in bounds.
     pub fn retain(&mut self, mut keep: impl FnMut(TileCoord) -> bool) {
-        self.tiles.retain(|_, tile| !tile.coord().is_full() || keep(tile.coord()));
+        self.tiles.retain(|_, held| !held.tile.coord().is_full() || keep(held.tile.coord()));
     }
 }
 
