@@ -42,14 +42,22 @@ impl Message<'_> {
         (self.length() + PADDING).div_ceil(BLOCK)
     }
 
-    /// A block of the padded message.
-    fn block(self, number: usize) -> [u8; BLOCK] {
-        let mut block = [0; BLOCK];
+    /// Writes a block of the padded message where zeros are.
+    #[inline(always)]
+    fn write_block(self, number: usize, block: &mut [u8; BLOCK]) {
         match self {
             Self::Leaf(entry) => {
-                // The first byte is before the entry's.
+                // One byte is before the entry's. Blocks without padding, most of them, are copied in one move.
                 let (start, into) = if number == 0 { (0, 1) } else { (number * BLOCK - 1, 0) };
                 let rest = entry.get(start..).unwrap_or_default();
+                if let (0, Some(first)) = (number, rest.first_chunk::<{ BLOCK - 1 }>()) {
+                    block[1..].copy_from_slice(first);
+                    return;
+                }
+                if let (1.., Some(whole)) = (number, rest.first_chunk()) {
+                    *block = *whole;
+                    return;
+                }
                 let length = rest.len().min(BLOCK - into);
                 block[into..into + length].copy_from_slice(&rest[..length]);
             }
@@ -66,7 +74,6 @@ impl Message<'_> {
         if number + 1 == self.blocks() {
             block[BLOCK - 8..].copy_from_slice(&(self.length() as u64 * 8).to_be_bytes());
         }
-        block
     }
 
     fn hash_alone(self) -> Hash {
@@ -125,7 +132,7 @@ fn hash_group<S: Simd>(simd: S, messages: &[Message<'_>], group: &[usize], hashe
     for number in 0..most {
         let mut blocks = [[0; BLOCK]; MOST_LANES];
         for (block, &at) in blocks.iter_mut().zip(group) {
-            *block = messages[at].block(number);
+            messages[at].write_block(number, block);
         }
         compress::<S>(&mut state, load(simd, &blocks));
         if group.iter().any(|&at| messages[at].blocks() == number + 1) {
@@ -148,16 +155,14 @@ fn load<S: Simd>(simd: S, blocks: &[[u8; BLOCK]; MOST_LANES]) -> [S::u32s; 16] {
     let mut words = [S::u32s::splat(simd, 0); 16];
     for (part, square) in words.chunks_exact_mut(lanes).enumerate() {
         for (row, block) in square.iter_mut().zip(blocks) {
-            let bytes = &block[4 * part * lanes..][..4 * lanes];
-            let mut read = [0; MOST_LANES];
-            for (word, bytes) in read.iter_mut().zip(bytes.chunks_exact(4)) {
-                *word = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            }
-            *row = S::u32s::from_slice(simd, &read[..lanes]);
+            let (bytes, _) = block.as_chunks();
+            let read: [u32; 16] = core::array::from_fn(|at| u32::from_le_bytes(bytes[at]));
+            *row = S::u32s::from_slice(simd, &read[part * lanes..][..lanes]);
         }
         transpose::<S>(square);
     }
-    words
+    // Words of messages have their first byte at the high end. Turned here, the reads above stay plain loads.
+    words.map(|word| (rotate::<S>(word, 8) & 0xff00_ff00) | (rotate::<S>(word, 24) & 0x00ff_00ff))
 }
 
 /// Turns rows into columns: each pass brings the two halves of the rows one step further into one another.
