@@ -60,4 +60,8 @@ impl Source for AnySource {
             Self::Bucket(source) => source.fetch(path, limit).await,
         }
     }
+
+    fn is_local(&self) -> bool {
+        matches!(self, Self::Folder(_))
+    }
 }

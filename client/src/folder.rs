@@ -47,6 +47,10 @@ impl Source for FolderSource {
         let (source, path) = (self.clone(), path.to_owned());
         offload(move || source.read(&path, limit)).await
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 fn read(path: &Path, limit: usize) -> Result<Option<Bytes>, SourceError> {
@@ -65,8 +69,19 @@ fn read_bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     if !metadata.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(limit).min(limit) + 1);
-    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    // In one read, and one that finds the end.
+    let mut bytes = vec![0; usize::try_from(metadata.len()).unwrap_or(limit).min(limit) + 1];
+    let (mut file, mut length) = (File::open(path)?.take(limit as u64 + 1), 0);
+    loop {
+        match file.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length);
+    file.read_to_end(&mut bytes)?; // it grew since
     Ok(bytes)
 }
 

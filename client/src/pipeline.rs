@@ -10,7 +10,7 @@ use kiln_tiles::TILE_WIDTH;
 
 use crate::error::ClientError;
 use crate::leaves::Leaves;
-use crate::offload::offload;
+use crate::offload::{offload, offload_whole};
 use crate::source::Source;
 use crate::tree::Tree;
 
@@ -40,7 +40,9 @@ where
     F: Future<Output = Result<W, ClientError>> + Send + 'static,
 {
     let parallelism = tree.reader().parallelism;
-    let together = (parallelism / 4).clamp(1, MOST_TOGETHER);
+    let is_local = tree.reader().source.is_local();
+    // What is read where it is hashed is handed over once anyway, and keeps a disk as busy as it may be.
+    let together = if is_local { 1 } else { (parallelism / 4).clamp(1, MOST_TOGETHER) };
     let planner = Arc::clone(&tree);
     // What verifies a bundle comes first, one after another: neighbours share the tiles above them.
     let planned = stream::iter(starts).then(move |start| {
@@ -50,17 +52,22 @@ where
     let groups = planned.chunks(together).map(move |group| {
         let begin = |leaves: Result<_, _>| leaves.map(|leaves| read(Arc::clone(&tree), leaves));
         let reads: Vec<_> = group.into_iter().map(begin).collect();
-        work(future::join_all(reads.into_iter().map(|read| async { read?.await })))
+        work(is_local, future::join_all(reads.into_iter().map(|read| async { read?.await })))
     });
     up_to_error(groups.buffered(parallelism / together).flat_map(stream::iter))
 }
 
-/// Does what was read, on a thread where hashing disturbs nobody.
+/// Reads, and does what is to be done with it on a thread where hashing disturbs nobody.
 async fn work<T: Send + 'static, W: FnOnce() -> Result<T, ClientError> + Send + 'static>(
-    read: impl Future<Output = Vec<Result<W, ClientError>>>,
+    is_local: bool,
+    read: impl Future<Output = Vec<Result<W, ClientError>>> + Send + 'static,
 ) -> Vec<Result<T, ClientError>> {
+    let done = |jobs: Vec<Result<W, ClientError>>| jobs.into_iter().map(|job| job?()).collect();
+    if is_local {
+        return offload_whole(async move { done(read.await) }).await;
+    }
     let jobs = read.await;
-    offload(move || jobs.into_iter().map(|job| job?()).collect()).await
+    offload(move || done(jobs)).await
 }
 
 /// What comes after an error is about a log that is not to be believed.

@@ -26,6 +26,12 @@ pub trait Source: Send + Sync {
         path: &str,
         limit: usize,
     ) -> impl Future<Output = Result<Option<Bytes>, SourceError>> + Send;
+
+    /// Whether [`fetch`](Self::fetch) reads a disk of this machine. Then it may be called where blocking disturbs
+    /// nobody, together with what is done with the bytes.
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 /// Why a source could not answer, by what the caller can do about it.
@@ -58,5 +64,9 @@ impl SourceError {
 impl<S: Source> Source for Arc<S> {
     async fn fetch(&self, path: &str, limit: usize) -> Result<Option<Bytes>, SourceError> {
         S::fetch(self, path, limit).await
+    }
+
+    fn is_local(&self) -> bool {
+        S::is_local(self)
     }
 }

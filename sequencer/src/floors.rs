@@ -49,7 +49,7 @@ impl Floors {
         let public = read_public(log).await.map(|tree| (Voice::Public, tree));
         let guarded = guards.iter().flatten().map(|&tree| (Voice::Guard, tree));
         let voucher = match guards.iter().flatten().count() {
-            all if all == guards.len() => Voucher::Guards,
+            all if all == guards.len() => Voucher::Guards, // which saves looking for missing ones
             0 if public.is_none() => Voucher::None,
             _ => Voucher::Others,
         };
