@@ -24,10 +24,11 @@
 //! # }
 //! ```
 //!
-//! HTTP is that of [RFC 9110] and [RFC 9112].
+//! HTTP is that of [RFC 9110], [RFC 9112] and [RFC 9113].
 //!
 //! [RFC 9110]: https://www.rfc-editor.org/rfc/rfc9110
 //! [RFC 9112]: https://www.rfc-editor.org/rfc/rfc9112
+//! [RFC 9113]: https://www.rfc-editor.org/rfc/rfc9113
 
 mod accept;
 mod admin;
@@ -67,10 +68,11 @@ pub type Response = hyper::Response<Full<Bytes>>;
 
 /// Answers requests: the server behind the door.
 ///
-/// It is called on the connection's task, one request of a connection at a time. The future is dropped
-/// when the connection breaks while an answer is written or when the grace time of a shutdown ends, so work
-/// that must not stop halfway belongs in a task of its own. It is *not* dropped when the client
-/// merely stops sending: half of a closed connection can still take an answer.
+/// With HTTP/1.1 it is called on the connection's task, one request of a connection at a time; with HTTP/2 each
+/// request is a task of its own. The future is dropped when the connection breaks while an answer is written, when
+/// an HTTP/2 client resets the stream, or when the grace time of a shutdown ends, so work that must not stop halfway
+/// belongs in a task that the handler spawns. It is *not* dropped when the client merely stops sending: half of a
+/// closed connection can still take an answer.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. Errors are answers too: nothing but a response leaves here.
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send;

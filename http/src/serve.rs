@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, Error, ErrorKind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -160,18 +160,9 @@ impl<H: Handler> Door<H> {
             })
         });
         let mut connection = pin!(self.http1.serve_connection(socket, service));
-        let ended = tokio::select! {
-            biased;
-            ended = connection.as_mut() => Some(ended),
-            // An error means that `serve` itself was dropped.
-            _ = stop.changed() => {
-                connection.as_mut().graceful_shutdown();
-                timeout(self.limits.shutdown_grace, connection).await.ok()
-            }
-        };
-        if let Some(Err(error)) = ended {
-            debug!(%error, "connection closed");
-        }
+        // An error means that `serve` itself was dropped.
+        let told = stop.changed().map(drop);
+        self.attend_until(connection.as_mut(), told, http1::Connection::graceful_shutdown).await;
     }
 
     /// Each request is a task of its own. A connection where nothing is asked and nothing moves is told to
@@ -192,19 +183,27 @@ impl<H: Handler> Door<H> {
             }
         });
         let mut connection = pin!(self.http2.serve_connection(socket, service));
-        let mut looks = interval_at(Instant::now() + self.limits.header_timeout, self.limits.header_timeout);
-        let ended = loop {
+        let told = async {
             tokio::select! {
-                biased;
-                ended = connection.as_mut() => break Some(ended),
-                _ = stop.changed() => break None,
-                _ = looks.tick() => if Arc::strong_count(&activity) == IDLE && !activity.has_moved() { break None },
+                _ = stop.changed() => {}
+                () = idle(&activity, self.limits.header_timeout) => {}
             }
         };
-        let ended = match ended {
-            Some(ended) => Some(ended),
-            None => {
-                connection.as_mut().graceful_shutdown();
+        self.attend_until(connection.as_mut(), told, http2::Connection::graceful_shutdown).await;
+    }
+
+    /// Runs a connection to its end, which is within the grace time from when it is told to end.
+    async fn attend_until<C: Future<Output = hyper::Result<()>>>(
+        &self,
+        mut connection: Pin<&mut C>,
+        told: impl Future<Output = ()>,
+        tell: impl FnOnce(Pin<&mut C>),
+    ) {
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => Some(ended),
+            () = told => {
+                tell(connection.as_mut());
                 timeout(self.limits.shutdown_grace, connection).await.ok()
             }
         };
@@ -221,6 +220,17 @@ impl<H: Handler> Door<H> {
                 asked.log(response);
             }
         })
+    }
+}
+
+/// Waits until no request is open on a connection of HTTP/2, and nothing moved on it for so long.
+async fn idle(activity: &Arc<Activity>, span: Duration) {
+    let mut looks = interval_at(Instant::now() + span, span);
+    loop {
+        looks.tick().await;
+        if Arc::strong_count(activity) == IDLE && !activity.has_moved() {
+            return;
+        }
     }
 }
 

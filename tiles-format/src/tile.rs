@@ -88,6 +88,15 @@ impl TileCoord {
     pub fn parent_node(self) -> Option<Node> {
         Node::new(self.level.checked_add(1)?.checked_mul(TILE_HEIGHT)?, self.index)
     }
+
+    /// How far above the hashes of this tile a node stands, 0 to 8, and which of those at that height it
+    /// is; `None` where it is not in the full tile.
+    pub(crate) fn place_of(self, node: Node) -> Option<(u8, usize)> {
+        let height = node.level().checked_sub(self.level.checked_mul(TILE_HEIGHT)?)?;
+        let nodes = TILE_WIDTH.checked_shr(height.into()).filter(|nodes| *nodes > 0)?;
+        let position = node.index().checked_sub(self.index.checked_mul(nodes)?)?;
+        Some((height, usize::try_from(position).ok()?)).filter(|_| position < nodes)
+    }
 }
 
 /// How many hashes the tiles at `level` hold in a tree of `size` leaves.
@@ -203,23 +212,21 @@ impl HashTile {
     /// The hash of a node that stands in this tile or follows from its hashes.
     #[must_use]
     pub fn node(&self, node: Node) -> Option<Hash> {
-        let height = node.level().checked_sub(self.coord.level.checked_mul(TILE_HEIGHT)?)?;
-        if height > TILE_HEIGHT {
-            return None;
-        }
-        let first = node.index() << height;
-        let start = usize::try_from(first.checked_sub(self.coord.index.checked_mul(TILE_WIDTH)?)?).ok()?;
-        self.hashes.get(start..start.checked_add(1 << height)?).map(complete_root)
+        let (height, position) = self.coord.place_of(node)?;
+        let start = position << height;
+        self.hashes.get(start..start + (1 << height)).map(complete_root)
     }
 }
 
 /// The root hash over a power of two of hashes.
 pub(crate) fn complete_root(hashes: &[Hash]) -> Hash {
-    let mut level = Hash::parents(hashes);
-    while level.len() > 1 {
-        level = Hash::parents(&level);
-    }
-    *level.first().unwrap_or(&hashes[0])
+    levels_above(hashes).last().map_or(hashes[0], |top| top[0])
+}
+
+/// The nodes that follow from the hashes of a tile, level by level.
+pub(crate) fn levels_above(hashes: &[Hash]) -> impl Iterator<Item = Vec<Hash>> {
+    let level_above = |hashes: &[Hash]| Some(Hash::parents(hashes)).filter(|level| !level.is_empty());
+    core::iter::successors(level_above(hashes), move |level| level_above(level))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::edge::{EdgeError, RightEdge};
 use crate::hash::Hash;
-use crate::tile::{HashTile, TileCoord};
-use crate::tree::{Node, Subtree, TILE_HEIGHT, TILE_WIDTH, TreeHead};
+use crate::tile::{HashTile, TileCoord, levels_above};
+use crate::tree::{Node, Subtree, TILE_HEIGHT, TreeHead};
 
 /// Tiles of one tree, each of which hashes up to the tree's root hash.
 ///
@@ -43,10 +43,7 @@ struct Expanded {
 
 impl Expanded {
     fn new(tile: HashTile) -> Self {
-        let first = Some(Hash::parents(tile.hashes()));
-        let pairs = |level: &Vec<Hash>| Some(Hash::parents(level));
-        let above = core::iter::successors(first, pairs).take_while(|level| !level.is_empty()).collect();
-        Self { tile, above }
+        Self { above: levels_above(tile.hashes()).collect(), tile }
     }
 
     /// The hash that a full tile has in the tile above.
@@ -55,14 +52,12 @@ impl Expanded {
     }
 
     fn node(&self, node: Node) -> Option<Hash> {
-        let coord = self.tile.coord();
-        let height = node.level().checked_sub(coord.level().checked_mul(TILE_HEIGHT)?)?;
+        let (height, position) = self.tile.coord().place_of(node)?;
         let hashes = match height.checked_sub(1) {
             None => self.tile.hashes(),
             Some(above) => self.above.get(usize::from(above))?,
         };
-        let first = coord.index().checked_mul(TILE_WIDTH >> height)?;
-        hashes.get(usize::try_from(node.index().checked_sub(first)?).ok()?).copied()
+        hashes.get(position).copied()
     }
 }
 

@@ -130,7 +130,7 @@ impl FolderStore {
 
     /// `<host>/<folder>-<8 hex>`.
     fn choose_origin(&self) -> Result<KeyName, Failure> {
-        let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        let folder = self.canonical();
         let folder = folder.file_name().unwrap_or(OsStr::new("log")).to_string_lossy().into_owned();
         let random: [u8; 4] = environment::random()?;
         let random = u32::from_be_bytes(random);

@@ -88,13 +88,17 @@ impl Load {
 
     fn closed_loop(self: &Arc<Self>, until: Instant) -> Result<JoinSet<()>, Failure> {
         let mut connections = JoinSet::new();
-        for _ in 0..self.bench.connections() {
-            let own = submitter(&self.bench)?; // a pool of one connection
+        for own in self.submitters()? {
             for _ in 0..self.bench.streams.unwrap_or(1) {
                 connections.spawn(self.clone().one_after_another(own.clone(), until));
             }
         }
         Ok(connections)
+    }
+
+    /// One for each connection, of which its pool has then one; or one for all, whose pool has as many as it takes.
+    fn submitters(&self) -> Result<Vec<Submitter>, Failure> {
+        (0..self.bench.connections().unwrap_or(1)).map(|_| submitter(&self.bench)).collect()
     }
 
     async fn one_after_another(self: Arc<Self>, submitter: Submitter, until: Instant) {
@@ -113,17 +117,17 @@ impl Load {
         start: Instant,
         until: Instant,
     ) -> Result<JoinSet<()>, Failure> {
-        // One for all has as many connections as it takes; with HTTP/2 it would have one.
-        let pools = if self.bench.streams.is_some() { self.bench.connections() } else { 1 };
-        let submitters = (0..pools).map(|_| submitter(&self.bench)).collect::<Result<Vec<_>, _>>()?;
+        let submitters = self.submitters()?;
         let mut submitters = submitters.iter().cycle().cloned();
         let (mut requests, room) = (JoinSet::new(), Arc::new(Semaphore::new(MOST_UNANSWERED)));
-        let mut due = start;
-        for number in 1_u64.. {
+        for number in 0_u64.. {
+            let due = start + Duration::from_nanos(number * 1_000_000_000 / u64::from(rate));
+            if due >= until {
+                break;
+            }
             sleep_until(due).await;
             let Ok(permit) = room.clone().try_acquire_owned() else {
                 self.count_error("too many unanswered, not sent".into());
-                due = start + Duration::from_nanos(number * 1_000_000_000 / u64::from(rate));
                 continue;
             };
             let (load, submitter) = (self.clone(), submitters.next().expect("it goes round and round"));
@@ -132,10 +136,6 @@ impl Load {
                 let _ = load.count(load.send(&submitter, due).await);
                 drop(permit);
             });
-            due = start + Duration::from_nanos(number * 1_000_000_000 / u64::from(rate));
-            if due >= until {
-                break;
-            }
         }
         Ok(requests)
     }

@@ -74,8 +74,10 @@ enum WaitFor {
 const CONNECTIONS: u32 = 512;
 
 impl Bench {
-    fn connections(&self) -> u32 {
-        self.connections.unwrap_or(CONNECTIONS)
+    /// How many connections there are; `None` for as many as it takes.
+    fn connections(&self) -> Option<u32> {
+        let decided = self.rate.is_none() || self.streams.is_some();
+        decided.then_some(self.connections.unwrap_or(CONNECTIONS))
     }
 
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {

@@ -29,12 +29,6 @@ impl Report<'_> {
         }
     }
 
-    /// How many there were, where that was decided.
-    fn connections(&self) -> Option<u32> {
-        let decided = self.bench.rate.is_none() || self.bench.streams.is_some();
-        decided.then_some(self.bench.connections())
-    }
-
     fn errors(&self) -> u64 {
         self.measured.errors.values().sum()
     }
@@ -42,7 +36,7 @@ impl Report<'_> {
     fn value(&self) -> Value {
         let Measured { latencies, entries, errors, took } = &self.measured;
         json!({
-            "url": self.bench.url, "connections": self.connections(),
+            "url": self.bench.url, "connections": self.bench.connections(),
             "streams": self.bench.streams, "rate": self.bench.rate, "batch": self.bench.batch, "size": self.bench.size,
             "seconds": took.as_secs_f64(), "entries": entries, "entries_per_second": per_second(*entries, *took),
             "requests": latencies.count(), "errors": errors, "error_count": self.errors(),
@@ -63,7 +57,7 @@ impl fmt::Display for Report<'_> {
             Some(rate) => write!(f, "load     {url}, open loop, {rate} requests/s")?,
             None => write!(f, "load     {url}, closed loop")?,
         }
-        if let Some(connections) = self.connections() {
+        if let Some(connections) = self.bench.connections() {
             write!(f, ", {connections} connections")?;
         }
         if let Some(streams) = self.bench.streams {

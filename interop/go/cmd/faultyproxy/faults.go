@@ -73,6 +73,7 @@ const (
 	slowDown fate = "slow-down"
 	closed   fate = "closed"
 	denied   fate = "denied"
+	arrived  fate = "arrived-late"
 )
 
 // chance draws fates. With one seed and one order of requests they are the same each time.

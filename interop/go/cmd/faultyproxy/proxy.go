@@ -112,12 +112,9 @@ func (p *proxy) ask(r *http.Request, body []byte) (answer, error) {
 
 func (p *proxy) askLater(r *http.Request, body []byte, later time.Duration) {
 	time.Sleep(later)
-	answer, err := p.ask(r, body)
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
 	// What a write did that nobody expected any more: most often it fails its condition.
-	if err == nil {
-		p.counts[fmt.Sprintf("%s %s arrived-late %d", r.Method, kind(r), answer.status)]++
+	if answer, err := p.ask(r, body); err == nil {
+		p.count(r, arrived, answer.status)
 	}
 }
 
