@@ -72,15 +72,17 @@ fn read_bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     // In one read, and one that finds the end.
     let mut bytes = vec![0; usize::try_from(metadata.len()).unwrap_or(limit).min(limit) + 1];
     let (mut file, mut length) = (File::open(path)?.take(limit as u64 + 1), 0);
-    loop {
+    while length < bytes.len() {
         match file.read(&mut bytes[length..]) {
-            Ok(0) => break,
+            Ok(0) => {
+                bytes.truncate(length);
+                return Ok(bytes);
+            }
             Ok(read) => length += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    bytes.truncate(length);
     file.read_to_end(&mut bytes)?; // it grew since
     Ok(bytes)
 }

@@ -41,8 +41,7 @@ where
 {
     let parallelism = tree.reader().parallelism;
     let is_local = tree.reader().source.is_local();
-    // What is read where it is hashed is handed over once anyway, and keeps a disk as busy as it may be.
-    let together = if is_local { 1 } else { (parallelism / 4).clamp(1, MOST_TOGETHER) };
+    let together = (parallelism / 4).clamp(1, MOST_TOGETHER);
     let planner = Arc::clone(&tree);
     // What verifies a bundle comes first, one after another: neighbours share the tiles above them.
     let planned = stream::iter(starts).then(move |start| {
