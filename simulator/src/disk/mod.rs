@@ -263,18 +263,19 @@ impl Disk for SimulatedDisk {
         self.operate(|state| state.write(path, body))
     }
 
-    fn write_durably(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+    fn write_durably(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
         self.operate(|state| {
-            state.write(path, body)?;
+            state.write(path, &pieces.concat())?;
             state.sync_file(path)
         })
     }
 
-    fn overwrite_durably(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+    fn overwrite_durably(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
+        let mut body = pieces.concat();
         self.operate(|state| {
             let file = state.file(path)?;
-            let rest = file.seen.get(body.len()..).unwrap_or(&[]).to_vec();
-            file.seen = [body, &rest].concat();
+            body.extend_from_slice(file.seen.get(body.len()..).unwrap_or(&[]));
+            file.seen = body;
             state.sync_file(path)
         })
     }

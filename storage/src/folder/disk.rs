@@ -30,10 +30,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn create_folders(&self, path: &Path) -> io::Result<()>;
     /// Writes a new file, in place of any of that name.
     fn write(&self, path: &Path, body: &[u8]) -> io::Result<()>;
-    /// Writes a new file, in place of any of that name, whose bytes are durable; not its name.
-    fn write_durably(&self, path: &Path, body: &[u8]) -> io::Result<()>;
+    /// Writes a new file, in place of any of that name, whose bytes are durable; not its name. The bytes come in
+    /// pieces: what is 16 MiB long need not be copied to stand behind its header.
+    fn write_durably(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()>;
     /// Overwrites the first bytes of a file whose name is durable. They are durable afterwards.
-    fn overwrite_durably(&self, path: &Path, body: &[u8]) -> io::Result<()>;
+    fn overwrite_durably(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()>;
     /// What stands in a folder, in no order; nothing where there is none.
     fn list_folder(&self, path: &Path) -> io::Result<Vec<Entry>>;
     /// Removes a file, if there is one. A power cut may bring it back.
@@ -115,16 +116,12 @@ impl Disk for RealDisk {
         File::create(path)?.write_all(body)
     }
 
-    fn write_durably(&self, path: &Path, body: &[u8]) -> io::Result<()> {
-        let mut file = File::create(path)?;
-        file.write_all(body)?;
-        file.sync_data()
+    fn write_durably(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
+        write_and_sync(File::create(path)?, pieces)
     }
 
-    fn overwrite_durably(&self, path: &Path, body: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).open(path)?;
-        file.write_all(body)?;
-        file.sync_data()
+    fn overwrite_durably(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
+        write_and_sync(OpenOptions::new().write(true).open(path)?, pieces)
     }
 
     fn list_folder(&self, path: &Path) -> io::Result<Vec<Entry>> {
@@ -184,6 +181,11 @@ impl Disk for RealDisk {
         file.write_all(owner.as_bytes())?;
         Ok(file)
     }
+}
+
+fn write_and_sync(mut file: File, pieces: &[&[u8]]) -> io::Result<()> {
+    pieces.iter().try_for_each(|piece| file.write_all(piece))?;
+    file.sync_data()
 }
 
 /// `None` where nothing is there: also a file where a folder should be.

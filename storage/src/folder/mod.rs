@@ -227,7 +227,7 @@ impl<D: Disk> Files<D> {
 
     fn replace(&self, path: &Path, body: &[u8]) -> io::Result<()> {
         let new = self.new_path();
-        self.disk.write_durably(&new, body)?;
+        self.disk.write_durably(&new, &[body])?;
         self.rename_making_folders(&new, path)?;
         path.parent().map_or(Ok(()), |folder| self.disk.sync_folder(folder))
     }

@@ -166,11 +166,12 @@ impl<D: Disk> Inner<D> {
         // Until this came back without an error. After one, the load that must follow finds a slot
         // that is not the newest known, and trusts neither file.
         known.newest = None;
+        let pieces = [&print_header(slot)[..], &slot.value];
         if *sound {
-            self.disk.overwrite_durably(&path, &print_slot(slot))?;
+            self.disk.overwrite_durably(&path, &pieces)?;
         } else {
             let new = self.folder.join("new");
-            self.disk.write_durably(&new, &print_slot(slot))?;
+            self.disk.write_durably(&new, &pieces)?;
             self.disk.rename(&new, &path)?;
             self.sync_folders()?;
         }
@@ -211,14 +212,14 @@ fn parse_slot(bytes: &[u8]) -> Option<Slot> {
     (hash_slot(hashed, value) == hash).then(|| Slot { sequence, value: Bytes::copy_from_slice(value) })
 }
 
-fn print_slot(slot: &Slot) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER + slot.value.len());
+/// What stands before the value.
+fn print_header(slot: &Slot) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&slot.sequence.to_be_bytes());
     bytes.extend_from_slice(&(slot.value.len() as u64).to_be_bytes());
     let hash = hash_slot(&bytes, &slot.value);
     bytes.extend_from_slice(&hash);
-    bytes.extend_from_slice(&slot.value);
     bytes
 }
 
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn a_slot_reads_what_it_prints_and_nothing_torn() {
         let slot = Slot { sequence: 7, value: Bytes::from_static(b"value") };
-        let bytes = print_slot(&slot);
+        let bytes = [&print_header(&slot)[..], &slot.value].concat();
         assert_eq!(parse_slot(&bytes), Some(slot.clone()));
         let longer = [&bytes[..], b"left over"].concat();
         assert_eq!(parse_slot(&longer), Some(slot));
