@@ -5,6 +5,7 @@
 
 #![allow(rustdoc::invalid_html_tags, reason = "the docs of arguments are help texts")]
 
+mod allocator;
 mod commands;
 mod environment;
 mod failure;
@@ -25,11 +26,6 @@ use clap::Parser;
 use commands::Command;
 use logging::LogFormat;
 use output::Output;
-
-/// A round takes and gives back tens of thousands of small pieces at once. The system's allocators hand their pages
-/// back to the kernel each time (glibc) or are slow (musl).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A tile-based transparency log: run one, feed it, read it, and prove what is in it.
 #[derive(Debug, Parser)]
@@ -56,6 +52,9 @@ Exit codes: 0 done and verified; 1 the log, proof or signature is bad; 2 wrong u
 
 fn main() -> ExitCode {
     let Cli { json, log_format, command } = Cli::parse();
+    if command.is_server() {
+        allocator::keep_memory_between_rounds();
+    }
     logging::start(log_format, command.is_server());
     let output = Output::new(json);
     match command.run(&output) {
