@@ -9,6 +9,7 @@
 //! | bring one back that lost something | [`Recovery`]; the head of a copy of one is [`CopyHead`] |
 //! | feed it from within the process | [`Shared::pool`] |
 //! | be rid of superseded partial tiles | [`Sequencer::collector`]; from elsewhere a [`Sweep`] |
+//! | have the dedup index alone, to measure it or to fill it | [`Dedup`], [`Known`] |
 //! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
 //! | know how it is | [`Shared::state`], [`Metrics`] |
 //!
@@ -92,7 +93,7 @@ mod tree;
 
 pub use alarm::{Alarm, Voice};
 pub use collect::{CollectError, CollectOptions, Collector, Sweep, Swept};
-pub use dedup::{Dedup, DedupError};
+pub use dedup::{Dedup, DedupError, Known};
 pub use description::Description;
 pub use entry::{Entry, EntryError};
 pub use environment::Environment;

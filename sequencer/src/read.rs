@@ -1,7 +1,10 @@
 //! Reads the log's own tiles and bundles back from its store, and believes none that does not hash
 //! to what the caller knows.
 
+use std::pin::pin;
+
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use kiln_storage::{ImmutableObjects, ObjectPath, StorageError};
 use kiln_tiles::{
     BundleCoord, EdgeError, EntryBundle, Hash, HashTile, HashTileError, Node, ParseBundleError, RightEdge,
@@ -115,11 +118,16 @@ pub(crate) async fn insert_missing<S: ImmutableObjects>(
     verified: &mut VerifiedTiles,
     nodes: impl IntoIterator<Item = Node>,
 ) -> Result<(), ReadError> {
-    for coord in verified.missing(nodes) {
-        verified.insert(read_tile(tiles, coord).await?)?;
+    let missing = stream::iter(verified.missing(nodes));
+    let mut read = pin!(missing.map(|coord| read_tile(tiles, coord)).buffered(AT_ONCE));
+    while let Some(tile) = read.next().await {
+        verified.insert(tile?)?;
     }
     Ok(())
 }
+
+/// How many tiles are read side by side. A bucket takes its time for each.
+const AT_ONCE: usize = 16;
 
 /// The root hash that the tree had at an earlier size, which must not be above its own.
 pub(crate) async fn load_root_at<S: ImmutableObjects>(

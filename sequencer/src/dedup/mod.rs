@@ -4,15 +4,25 @@
 //! It is written after a commit, never before, together with the tree that it then covers. What
 //! it lacks is caught up before a log takes its first entry.
 
+mod chain;
 #[cfg(test)]
 mod damage;
+mod directory;
 mod disk;
+mod fault;
+#[cfg(test)]
+mod growth;
+mod merge;
+mod page;
+mod run;
+mod runs;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use disk::{Disk, Fault};
+use disk::Disk;
+use fault::Fault;
 use kiln_tiles::{Hash, TreeHead};
 
 /// Which leaf hash has which index.
@@ -40,15 +50,15 @@ pub struct DedupError(#[from] Fault);
 
 /// Which of the leaves that are to be added the index may have already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Known {
+pub enum Known {
     /// None: each was looked up when its round was planned.
     None,
     /// Some.
     Some,
 }
 
-/// How many bytes of leaves the index on disk keeps in memory before they become a table.
-const MEMTABLE: u64 = 64 << 20;
+/// How many leaves the index on disk keeps in memory before they become a run.
+const MOST_RECENT: usize = 1 << 18;
 
 impl Dedup {
     /// No index: equal entries are logged as often as they are sent.
@@ -64,12 +74,12 @@ impl Dedup {
         Self(Index::Memory(Arc::new(Mutex::new(memory))))
     }
 
-    /// The index in a folder of its own, opened when it is first used. One that is damaged, as after
-    /// a power cut, is thrown away: it is built anew from the log. Where the damage is found late the
-    /// operation fails, and the next one finds an empty index.
+    /// The index in a folder of its own, opened when it is first used; whatever else is in the folder goes. What
+    /// is damaged, as after a power cut, is thrown away, with all that came after it: it is built anew from the
+    /// log. Where the damage is found late the operation fails, and the next one finds an index that covers less.
     #[must_use]
     pub fn on_disk(folder: PathBuf) -> Self {
-        Self(Index::Disk(Disk::new(folder, MEMTABLE)))
+        Self(Index::Disk(Disk::new(folder, MOST_RECENT)))
     }
 
     pub(crate) const fn is_on(&self) -> bool {
@@ -81,7 +91,10 @@ impl Dedup {
     }
 
     /// The tree whose leaves are all in the index. May block on a disk.
-    pub(crate) fn covered(&self) -> Result<TreeHead, DedupError> {
+    ///
+    /// # Errors
+    /// Where the index cannot be read, or was damaged.
+    pub fn covered(&self) -> Result<TreeHead, DedupError> {
         match &self.0 {
             Index::Off => Ok(TreeHead::empty()),
             Index::Memory(memory) => Ok(lock(memory).covered),
@@ -90,7 +103,10 @@ impl Dedup {
     }
 
     /// The index of each leaf hash, where it has one. May block on a disk.
-    pub(crate) fn look_up(&self, leaves: &[Hash]) -> Result<Vec<Option<u64>>, DedupError> {
+    ///
+    /// # Errors
+    /// Where the index cannot be read, or was damaged.
+    pub fn look_up(&self, leaves: &[Hash]) -> Result<Vec<Option<u64>>, DedupError> {
         match &self.0 {
             Index::Off => Ok(vec![None; leaves.len()]),
             Index::Memory(memory) => {
@@ -103,8 +119,14 @@ impl Dedup {
 
     /// Adds the leaves that come after those covered, which makes it cover `covered`. A leaf hash
     /// that is known keeps its first index. May block on a disk.
-    pub(crate) fn insert(&self, leaves: &[Hash], covered: TreeHead, known: Known) -> Result<(), DedupError> {
-        let first = covered.size() - leaves.len() as u64;
+    ///
+    /// # Errors
+    /// Where the index cannot be written, or was damaged, or covers another tree than that before these leaves.
+    ///
+    /// # Panics
+    /// Where there are more leaves than `covered` has.
+    pub fn insert(&self, leaves: &[Hash], covered: TreeHead, known: Known) -> Result<(), DedupError> {
+        let first = covered.size().checked_sub(leaves.len() as u64).expect("the leaves are of that tree");
         match &self.0 {
             Index::Off => Ok(()),
             Index::Memory(memory) => {
@@ -176,7 +198,7 @@ mod tests {
         assert_eq!(Dedup::on_disk(path.clone()).covered().unwrap(), head(5));
         std::fs::remove_dir_all(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        std::fs::write(path.join("version"), b"nonsense").unwrap();
+        std::fs::write(path.join("0-5.run"), b"nonsense").unwrap();
         assert_eq!(Dedup::on_disk(path).covered().unwrap(), TreeHead::empty());
     }
 

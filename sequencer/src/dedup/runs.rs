@@ -1,0 +1,213 @@
+//! The dedup index on disk: runs of sorted leaves, each of which begins where the one before ends, and the newest
+//! leaves in memory.
+//!
+//! There is no list of the runs: which stretch each has stands in it, and those that follow on each other from the
+//! first leaf of the log are the index. What comes after a gap, or was damaged, is deleted; the index covers
+//! less then, and the log adds the rest again. What was only in memory when a process died is added
+//! again as well. Nothing here waits for the disk but a merge, in the background.
+
+use std::collections::HashMap;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use kiln_tiles::{Hash, TreeHead};
+
+use super::Known;
+use super::chain;
+use super::directory::fraction;
+use super::fault::Fault;
+use super::merge::{self, Merge, MergeError};
+use super::page::Record;
+use super::run::{Run, RunWriter, Stretch};
+
+/// The index while it is open, which is in one place only.
+#[derive(Debug)]
+pub(super) struct Runs {
+    folder: PathBuf,
+    /// How many leaves are kept in memory before they become a run.
+    most_recent: usize,
+    /// Oldest first.
+    runs: Vec<Run>,
+    recent: HashMap<Hash, u64>,
+    covered: TreeHead,
+    merges: Vec<Merge>,
+    _lock: File,
+}
+
+impl Runs {
+    /// Opens the index in a folder of its own, which is made if it is not there.
+    pub(super) fn open(folder: &Path, most_recent: usize) -> Result<Self, Fault> {
+        fs::create_dir_all(folder)?;
+        let lock = lock(&folder.join(LOCK))?;
+        let runs = chain::open(folder)?;
+        let covered = runs.last().map_or_else(TreeHead::empty, |run| run.stretch().covered);
+        let (folder, recent, merges) = (folder.to_owned(), HashMap::new(), Vec::new());
+        Ok(Self { folder, most_recent, runs, recent, covered, merges, _lock: lock })
+    }
+
+    /// The tree whose leaves are all there.
+    pub(super) const fn covered(&self) -> TreeHead {
+        self.covered
+    }
+
+    /// The index of each leaf hash, where it has one.
+    pub(super) fn look_up(&mut self, leaves: &[Hash]) -> Result<Vec<Option<u64>>, Fault> {
+        let mut found: Vec<_> = leaves.iter().map(|leaf| self.recent.get(leaf).copied()).collect();
+        let order = in_order(leaves);
+        for run in &mut self.runs {
+            for &position in &order {
+                if found[position].is_none() {
+                    found[position] =
+                        run.find(&leaves[position]).map_err(|fault| throw_away(run.path(), fault))?;
+                }
+            }
+        }
+        let size = self.covered.size();
+        if found.iter().flatten().all(|&index| index < size) { Ok(found) } else { Err(Fault::Absurd) }
+    }
+
+    /// Adds the leaves from `first` on, which makes it cover `covered`.
+    pub(super) fn insert(
+        &mut self,
+        leaves: &[Hash],
+        first: u64,
+        covered: TreeHead,
+        known: Known,
+    ) -> Result<(), Fault> {
+        // It may have become less since the caller asked what it covers: no gap may come of that.
+        if self.covered.size() != first {
+            return Err(Fault::Behind { covered: self.covered.size(), first });
+        }
+        let found = match known {
+            Known::None => vec![None; leaves.len()],
+            Known::Some => self.look_up(leaves)?,
+        };
+        for ((leaf, index), _) in leaves.iter().zip(first..).zip(found).filter(|(_, found)| found.is_none()) {
+            // Of equal ones the first comes first, and is the one that stays.
+            self.recent.entry(*leaf).or_insert(index);
+        }
+        self.covered = covered;
+        if self.recent.len() >= self.most_recent { self.tidy() } else { Ok(()) }
+    }
+
+    /// Moves the newest leaves to a run of their own, and merges runs.
+    fn tidy(&mut self) -> Result<(), Fault> {
+        self.flush()?;
+        self.install()?;
+        self.begin_merge()
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        let first = self.runs.last().map_or(0, |run| run.stretch().covered.size());
+        let mut records: Vec<_> = self.recent.iter().map(|(&leaf, &index)| Record { leaf, index }).collect();
+        records.sort_unstable_by_key(|record| (fraction(&record.leaf), record.leaf));
+        let stretch = Stretch { first, covered: self.covered };
+        let mut writer = RunWriter::create(&self.folder, stretch, records.len() as u64)?;
+        records.into_iter().try_for_each(|record| writer.push(record))?;
+        self.runs.push(writer.finish()?);
+        self.recent.clear();
+        Ok(())
+    }
+
+    /// Puts what was merged in the place of the runs that it was made of.
+    fn install(&mut self) -> Result<(), Fault> {
+        let (finished, working) = self.merges.drain(..).partition(Merge::is_finished);
+        self.merges = working;
+        let finished: Vec<Merge> = finished;
+        finished.into_iter().try_for_each(|merge| match merge.finish() {
+            Ok(merged) => self.replace(merged),
+            Err(error) => undone(error),
+        })
+    }
+
+    fn replace(&mut self, merged: Run) -> Result<(), Fault> {
+        let Stretch { first, covered } = merged.stretch();
+        let within =
+            |run: &Run| run.stretch().first >= first && run.stretch().covered.size() <= covered.size();
+        let start = self.runs.partition_point(|run| run.stretch().first < first);
+        let count = self.runs[start..].iter().take_while(|run| within(run)).count();
+        let replaced = self.runs.splice(start..start + count, [merged]);
+        Ok(replaced.into_iter().try_for_each(|run| fs::remove_file(run.path()))?)
+    }
+
+    fn begin_merge(&mut self) -> Result<(), Fault> {
+        let merging = self.merges.iter().map(|merge| merge.stretch().covered.size()).max().unwrap_or(0);
+        let free = self.runs.partition_point(|run| run.stretch().first < merging);
+        let records: Vec<u64> = self.runs[free..].iter().map(Run::records).collect();
+        let Some(due) = merge::due(&records) else {
+            return Ok(());
+        };
+        match Merge::begin(&self.folder, &self.runs[free..][due]) {
+            Ok(merge) => self.merges.push(merge),
+            Err(error) => undone(error)?,
+        }
+        Ok(())
+    }
+
+    /// Throws everything away.
+    pub(super) fn clear(&mut self) -> Result<(), Fault> {
+        self.merges.clear();
+        self.recent.clear();
+        self.covered = TreeHead::empty();
+        // Newest first: what is left by a crash has no gap.
+        while let Some(run) = self.runs.pop() {
+            fs::remove_file(run.path())?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        self.merges.clear();
+        let written = self.runs.last().map_or(0, |run| run.stretch().covered.size());
+        if self.covered.size() > written
+            && let Err(fault) = self.flush()
+        {
+            tracing::warn!(%fault, "the newest leaves are not in the dedup index; they will be added again");
+        }
+    }
+}
+
+/// The name of the file that says who has the index open.
+pub(super) const LOCK: &str = "lock";
+
+fn lock(path: &Path) -> Result<File, Fault> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Fault::Held),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Positions in the order of the leaves, by which neighbours share the way.
+fn in_order(leaves: &[Hash]) -> Vec<usize> {
+    let prefix =
+        |leaf: &Hash| u64::from_be_bytes(*leaf.as_bytes().first_chunk().expect("a hash has 32 bytes"));
+    let mut order: Vec<(u64, usize)> = leaves.iter().map(prefix).zip(0..).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, position)| position).collect()
+}
+
+/// Deletes a run that is damaged: the index covers less when it is opened again.
+fn throw_away(path: &Path, fault: Fault) -> Fault {
+    if fault.is_damage() {
+        tracing::warn!(path = %path.display(), %fault, "the dedup index is damaged; it is built anew from here");
+        if let Err(error) = chain::remove(path) {
+            return error.into();
+        }
+    }
+    fault
+}
+
+/// A merge that failed is no harm, and is tried again, unless a run is damaged.
+fn undone(MergeError { fault, input }: MergeError) -> Result<(), Fault> {
+    match input {
+        Some(path) if fault.is_damage() => Err(throw_away(&path, fault)),
+        _ => {
+            tracing::warn!(%fault, "runs of the dedup index were not merged");
+            Ok(())
+        }
+    }
+}
