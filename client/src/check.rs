@@ -76,7 +76,7 @@ fn missing(path: &str) -> ClientError {
 /// The tree as the source serves it, not as a cache remembers it.
 async fn open<S: Source>(reader: &Reader<S>, head: TreeHead) -> Result<Tree<S>, ClientError> {
     let uncached = Reader { cache: Arc::new(Cache::default()), ..reader.clone() };
-    match Tree::open(uncached, head).await {
+    match Tree::open(uncached, head, None).await {
         Err(ClientError::BadLog(BadLog::Edge(error))) => Err(blame(&*reader.source, head, error).await),
         opened => opened,
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use kiln_tiles::{Hash, Node, Proof, SignedCheckpoint, Subtree, TlogProof, TreeHead, TrustedLog};
+use kiln_tiles::{Hash, Node, Proof, SignedCheckpoint, Subtree, TILE_WIDTH, TlogProof, TreeHead, TrustedLog};
 
 use crate::builder::ClientBuilder;
 use crate::cache::Cache;
@@ -140,6 +140,11 @@ impl<S: Source> Client<S> {
     /// # Errors
     /// Where the checkpoint or a tile cannot be read, or does not verify, or see above.
     pub async fn update(&self) -> Result<Update, ClientError> {
+        self.update_for(None).await
+    }
+
+    /// The same, where the next question is about `next`.
+    async fn update_for(&self, next: Option<Node>) -> Result<Update, ClientError> {
         let _one_at_a_time = self.shared.updating.lock().await;
         let served = fetch::checkpoint(&*self.shared.reader.source, &self.shared.log).await?;
         let known = match self.checkpoint() {
@@ -147,25 +152,27 @@ impl<S: Source> Client<S> {
             None => self.shared.reader.cache.remembered(&self.shared.log).await?,
         };
         let freshness = match known {
-            None => self.begin(served).await?,
-            Some(known) if served.head().size() < known.head().size() => self.hold(known, &served).await?,
-            Some(known) => self.advance(&known, served).await?,
+            None => self.begin(served, next).await?,
+            Some(known) if served.head().size() < known.head().size() => {
+                self.hold(known, &served, next).await?
+            }
+            Some(known) => self.advance(&known, served, next).await?,
         };
         let checkpoint = self.checkpoint().ok_or(ClientError::NoCheckpoint)?;
         Ok(Update { checkpoint, freshness })
     }
 
     /// The tree of `head`, the one at hand where it is that.
-    async fn tree(&self, head: TreeHead) -> Result<Arc<Tree<S>>, ClientError> {
+    async fn tree(&self, head: TreeHead, next: Option<Node>) -> Result<Arc<Tree<S>>, ClientError> {
         match self.view().filter(|view| view.tree.head() == head) {
             Some(view) => Ok(view.tree),
-            None => Ok(Arc::new(Tree::open(self.shared.reader.clone(), head).await?)),
+            None => Ok(Arc::new(Tree::open(self.shared.reader.clone(), head, next).await?)),
         }
     }
 
     /// The first tree that is seen.
-    async fn begin(&self, served: SignedCheckpoint) -> Result<Freshness, ClientError> {
-        let tree = self.tree(served.head()).await?;
+    async fn begin(&self, served: SignedCheckpoint, next: Option<Node>) -> Result<Freshness, ClientError> {
+        let tree = self.tree(served.head(), next).await?;
         self.remember(&served).await?;
         self.set_view(View { checkpoint: served, tree });
         Ok(Freshness::First)
@@ -176,13 +183,14 @@ impl<S: Source> Client<S> {
         &self,
         known: &SignedCheckpoint,
         served: SignedCheckpoint,
+        next: Option<Node>,
     ) -> Result<Freshness, ClientError> {
         let (from, to) = (known.head(), served.head());
         let fork = || BadLog::Fork(evidence(known, &served));
         if from.size() == to.size() && from.root() != to.root() {
             return Err(fork().into()); // no tile is needed to see it, and there may be none
         }
-        let tree = self.tree_through(to, from).await?.ok_or_else(fork)?;
+        let tree = self.tree_through(to, from, next).await?.ok_or_else(fork)?;
         if served != *known {
             self.remember(&served).await?;
         }
@@ -195,9 +203,10 @@ impl<S: Source> Client<S> {
         &self,
         known: SignedCheckpoint,
         served: &SignedCheckpoint,
+        next: Option<Node>,
     ) -> Result<Freshness, ClientError> {
         let both = evidence(&known, served);
-        match self.tree_through(known.head(), served.head()).await {
+        match self.tree_through(known.head(), served.head(), next).await {
             Err(error) if error.is_bad_log() => Err(BadLog::Rollback(both).into()),
             Err(error) => Err(error),
             Ok(None) => Err(BadLog::Fork(both).into()),
@@ -214,8 +223,9 @@ impl<S: Source> Client<S> {
         &self,
         head: TreeHead,
         earlier: TreeHead,
+        next: Option<Node>,
     ) -> Result<Option<Arc<Tree<S>>>, ClientError> {
-        let tree = self.tree(head).await?;
+        let tree = self.tree(head, next).await?;
         let extends = tree.root_at(earlier.size()).await? == Some(earlier.root());
         Ok(extends.then_some(tree))
     }
@@ -226,17 +236,22 @@ impl<S: Source> Client<S> {
 
     /// The newest tree known that has `size` leaves at least.
     pub(crate) async fn reaching(&self, size: u64) -> Result<View<S>, ClientError> {
+        self.reaching_for(size, None).await
+    }
+
+    async fn reaching_for(&self, size: u64, next: Option<Node>) -> Result<View<S>, ClientError> {
         if let Some(view) = self.view().filter(|view| view.tree.head().size() >= size) {
             return Ok(view);
         }
-        let known = self.update().await?.checkpoint.head().size();
+        let known = self.update_for(next).await?.checkpoint.head().size();
         let beyond = ClientError::Beyond { wanted: size, size: known };
         self.view().filter(|view| view.tree.head().size() >= size).ok_or(beyond)
     }
 
-    /// The newest tree known that has an entry at `index`.
-    pub(crate) async fn having(&self, index: u64) -> Result<View<S>, ClientError> {
-        self.reaching(index.saturating_add(1)).await.map_err(|error| match error {
+    /// The newest tree known that has an entry at `index`. What `next` needs of a tree that is not known yet is read
+    /// beside it.
+    pub(crate) async fn having(&self, index: u64, next: Option<Node>) -> Result<View<S>, ClientError> {
+        self.reaching_for(index.saturating_add(1), next).await.map_err(|error| match error {
             ClientError::Beyond { size, .. } => ClientError::NoEntry { index, size },
             error => error,
         })
@@ -247,7 +262,8 @@ impl<S: Source> Client<S> {
     /// # Errors
     /// Where the log has no entry there, or what is needed cannot be read or does not verify.
     pub async fn get(&self, index: u64) -> Result<Bytes, ClientError> {
-        let view = self.having(index).await?;
+        let bundle = Node::new(8, index / TILE_WIDTH); // a bundle is verified without its leaf tile
+        let view = self.having(index, bundle).await?;
         let leaves = view.tree.leaves(index).await?;
         let bundle = view.tree.bundle(leaves).await?;
         bundle.entry(index).ok_or(ClientError::NoEntry { index, size: bundle.end() })
@@ -259,7 +275,7 @@ impl<S: Source> Client<S> {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn prove(&self, index: u64) -> Result<TlogProof, ClientError> {
-        let view = self.having(index).await?;
+        let view = self.having(index, Node::leaf(index)).await?;
         let none = || ClientError::NoEntry { index, size: view.tree.head().size() };
         let leaf = Subtree::new(index, index.saturating_add(1)).ok_or_else(none)?;
         let inclusion = view.tree.prove(leaf).await?.ok_or_else(none)?;
@@ -271,7 +287,7 @@ impl<S: Source> Client<S> {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn leaf_hash(&self, index: u64) -> Result<Hash, ClientError> {
-        let view = self.having(index).await?;
+        let view = self.having(index, Node::leaf(index)).await?;
         let none = || ClientError::NoEntry { index, size: view.tree.head().size() };
         let leaf = Node::leaf(index).ok_or_else(none)?;
         view.tree.with_nodes(&[leaf], |tiles| tiles.node(leaf)).await?.ok_or_else(none)

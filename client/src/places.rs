@@ -31,7 +31,7 @@ impl<S: Source + 'static> Client<S> {
         let mut places: Vec<(u64, Hash)> = leaves.into_iter().collect();
         places.sort_unstable_by_key(|&(index, _)| index);
         let Some(&(last, _)) = places.last() else { return Ok(()) };
-        let tree = self.having(last).await?.tree;
+        let tree = self.having(last, None).await?.tree;
         let (mut done, total) = (0, places.len() as u64);
         let starts = starts(&places);
         let places = Arc::new(places);

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use kiln_tiles::{
     BundleCoord, Hash, HashTile, Node, Proof, Subtree, TileCoord, TileError, TreeHead, VerifiedTiles,
@@ -36,6 +37,17 @@ impl<S> Clone for Reader<S> {
     fn clone(&self) -> Self {
         let (source, cache) = (Arc::clone(&self.source), Arc::clone(&self.cache));
         Self { source, cache, parallelism: self.parallelism, most_tiles: self.most_tiles }
+    }
+}
+
+impl<S: Source> Reader<S> {
+    /// A tile, from the nearest place that has it.
+    async fn candidate(&self, coord: TileCoord, may_use_cache: bool) -> Result<Candidate, ClientError> {
+        let cached = if may_use_cache { self.cache.get(coord).await } else { None };
+        if let Some(tile) = cached {
+            return Ok(Candidate { tile, is_cached: true });
+        }
+        Ok(Candidate { tile: fetch::tile(&*self.source, coord).await?, is_cached: false })
     }
 }
 
@@ -77,13 +89,31 @@ impl ReadTile {
 }
 
 impl<S: Source> Tree<S> {
-    /// Reads the right edge of the tree and verifies it against the root.
-    pub(crate) async fn open(reader: Reader<S>, head: TreeHead) -> Result<Self, ClientError> {
-        let source = &*reader.source;
-        let tiles = stream::iter(partial_tiles(head.size())).map(|coord| fetch::tile(source, coord));
-        let edge: Vec<HashTile> = tiles.buffered(reader.parallelism).try_collect().await?;
-        let tiles = VerifiedTiles::open(head, &edge).map_err(BadLog::Edge)?;
-        Ok(Self { reader, head, verified: Mutex::new(Verified { tiles, full: 0 }) })
+    /// Reads the right edge of the tree and verifies it against the root. What the tree needs for `next`, which the size
+    /// alone tells, is read at the same time.
+    pub(crate) async fn open(
+        reader: Reader<S>,
+        head: TreeHead,
+        next: Option<Node>,
+    ) -> Result<Self, ClientError> {
+        let partial = stream::iter(partial_tiles(head.size()));
+        let edge = partial.map(|coord| fetch::tile(&*reader.source, coord)).buffered(reader.parallelism);
+        let full = stream::iter(next.map(|node| full_tiles(node, head.size())).unwrap_or_default());
+        let ahead = full.map(|coord| reader.candidate(coord, true)).buffered(reader.parallelism);
+        let (edge, ahead) = future::join(edge.try_collect::<Vec<_>>(), ahead.try_collect()).await;
+        let tiles = VerifiedTiles::open(head, &edge?).map_err(BadLog::Edge)?;
+        let tree = Self { reader, head, verified: Mutex::new(Verified { tiles, full: 0 }) };
+        // Where that failed, whoever asks for the node reads again, and hears what is wrong.
+        tree.take(ahead.unwrap_or_default()).await;
+        Ok(tree)
+    }
+
+    /// Takes in the tiles that were read ahead, if they are those of the tree.
+    async fn take(&self, candidates: Vec<Candidate>) {
+        let fit = self.admit(&candidates, &[], &|_| ()).is_ok();
+        if fit {
+            self.keep(candidates).await;
+        }
     }
 
     pub(crate) const fn head(&self) -> TreeHead {
@@ -124,17 +154,8 @@ impl<S: Source> Tree<S> {
     }
 
     async fn candidates(&self, coords: Vec<TileCoord>, cached: bool) -> Result<Vec<Candidate>, ClientError> {
-        let tiles = stream::iter(coords).map(|coord| self.candidate(coord, cached));
+        let tiles = stream::iter(coords).map(|coord| self.reader.candidate(coord, cached));
         tiles.buffered(self.reader.parallelism).try_collect().await
-    }
-
-    /// A tile, from the nearest place that has it.
-    async fn candidate(&self, coord: TileCoord, may_use_cache: bool) -> Result<Candidate, ClientError> {
-        let cached = if may_use_cache { self.reader.cache.get(coord).await } else { None };
-        if let Some(tile) = cached {
-            return Ok(Candidate { tile, is_cached: true });
-        }
-        Ok(Candidate { tile: fetch::tile(&*self.reader.source, coord).await?, is_cached: false })
     }
 
     /// Lets tiles in, and reads when all `nodes` are there; the error is the tile that is wrong.
@@ -261,6 +282,15 @@ impl Verified {
             }
         }
     }
+}
+
+/// The full tiles between a node and the right edge of a tree, the highest first.
+fn full_tiles(node: Node, size: u64) -> Vec<TileCoord> {
+    let above = |tile: &TileCoord| TileCoord::holding(tile.parent_node()?, size);
+    let path = std::iter::successors(TileCoord::holding(node, size), above);
+    let mut full: Vec<TileCoord> = path.filter(|tile| tile.is_full()).collect();
+    full.reverse();
+    full
 }
 
 fn damaged(coord: TileCoord) -> ClientError {
