@@ -90,11 +90,14 @@ impl<R: Register> std::fmt::Debug for CopyHead<'_, R> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use kiln_storage::{MemoryRegister, StorageError, StorageErrorKind, SwapError};
 
     use super::*;
+    use crate::entry::Entry;
+    use crate::record::Round;
 
     fn tree(size: u64) -> TreeHead {
         TreeHead::new(size, Hash::leaf(&size.to_be_bytes())).unwrap()
@@ -122,6 +125,21 @@ mod tests {
         advance(&register, 7, 3).await;
         assert_eq!(record(&register).await.number, first.number + 1);
         assert_eq!(CopyHead::load(&register, LOG).await.unwrap().tree(), Some(tree(7)));
+    }
+
+    /// A log was started from a copy, and its head holds a round: the next copy is one without.
+    #[tokio::test]
+    async fn a_copy_that_a_log_ran_from_is_at_rest_again() {
+        let register = MemoryRegister::default();
+        advance(&register, 3, 1).await;
+        let entries = ["a", "b"].map(|text| Entry::new(Bytes::from(text)).unwrap());
+        let round = Arc::new(Round { time: 1, entries: entries.into() });
+        let running = HeadRecord { head: tree(5), rounds: vec![round], ..record(&register).await };
+        let Loaded { held, .. } = register.load().await.unwrap();
+        register.swap(held, running.to_bytes()).await.unwrap();
+        advance(&register, 5, 2).await;
+        let copy = record(&register).await;
+        assert_eq!((copy.base, copy.head, copy.rounds.len()), (tree(5), tree(5), 0));
     }
 
     #[tokio::test]

@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
+
 use common::{add, entries};
-use kiln_sequencer::Dedup;
+use kiln_sequencer::{CatchUp, Dedup, Writer};
 use kiln_storage::{Memory, MemoryRegister};
 
 #[tokio::test]
@@ -53,6 +55,23 @@ async fn an_index_that_is_behind_catches_up() {
     }
     assert_eq!(add(&memory, &guard, &dedup, &entries("b", 1)).await, [300]);
     assert_eq!(add(&memory, &guard, &dedup, &entries("d", 1)).await, [900]);
+}
+
+/// A log of a billion entries is not read into memory at once, and who waits wants to know for how long.
+#[tokio::test]
+async fn the_index_of_a_large_log_is_built_in_steps_and_says_how_far_it_is() {
+    let (memory, guard, dedup) = (Memory::new(), MemoryRegister::default(), Dedup::in_memory());
+    let all = entries("large", 140_000);
+    add(&memory, &guard, &Dedup::off(), &all).await;
+    add(&memory, &guard, &Dedup::off(), &entries("last", 1)).await; // which the head still holds
+    let steps = Mutex::new(Vec::new());
+    let log = Arc::new(common::log(1, &memory, &guard, &dedup));
+    let progress = |step: CatchUp| steps.lock().unwrap().push((step.done, step.of));
+    Writer::load(log, None, progress).await.unwrap();
+    assert_eq!(*steps.lock().unwrap(), [0, 65_536, 131_072].map(|done| (done, 140_000)));
+    let asked = [0, 65_535, 65_536, 139_999];
+    let again = asked.map(|index| all[index].clone());
+    assert_eq!(add(&memory, &guard, &dedup, &again).await, asked.map(|index| index as u64));
 }
 
 /// An index may belong to a log that was since restored or made anew: what it says is void.

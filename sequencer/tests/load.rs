@@ -56,7 +56,16 @@ async fn a_sound_log_loads_and_says_its_size() {
 #[tokio::test]
 async fn a_store_without_a_log_is_said_to_be_one() {
     let error = load(1, &Memory::new(), &MemoryRegister::default(), None).await.err().unwrap();
-    assert!(matches!(error, LoadError::NoLog));
+    assert!(matches!(error, LoadError::NoLog) && !error.is_held());
+}
+
+/// Nothing is lost where nothing was: nobody has to vouch for a log without entries.
+#[tokio::test]
+async fn a_guard_is_made_anew_for_an_empty_log() {
+    let (memory, lost) = (Memory::new(), MemoryRegister::default());
+    create_log(&common::log(1, &memory, &MemoryRegister::default(), &Dedup::off())).await.unwrap();
+    assert_eq!(load(1, &memory, &lost, None).await.unwrap().head().size(), 0);
+    assert!(lost.load().await.unwrap().value.is_some());
 }
 
 #[tokio::test]
@@ -250,5 +259,24 @@ async fn every_guard_is_raised_and_has_a_say() {
             error,
             LoadError::Round(RoundError::Alarm(Alarm::Fork { voice: Voice::Guard, .. }))
         ));
+    }
+}
+
+/// A process ended between its commit and the guards, and one of the two was lost: the other, which is
+/// a round behind, vouches for the head.
+#[tokio::test]
+async fn a_guard_that_is_behind_vouches_where_another_is_missing() {
+    let (memory, first) = (Memory::new(), MemoryRegister::default());
+    add(&memory, &first, &Dedup::in_memory(), &entries("first", 150)).await;
+    let behind = first.load().await.unwrap().value.unwrap();
+    add(&memory, &first, &Dedup::in_memory(), &entries("second", 150)).await;
+    let newest = first.load().await.unwrap();
+    first.swap(newest.held, behind).await.unwrap();
+
+    let second = MemoryRegister::default();
+    let log = common::log(1, &memory, &first, &Dedup::in_memory()).with_guard(second.clone());
+    assert_eq!(Writer::load(Arc::new(log), None, |_| {}).await.unwrap().head().size(), 300);
+    for guard in [first, second] {
+        assert_eq!(guard.load().await.unwrap().value, newest.value);
     }
 }

@@ -132,6 +132,12 @@ impl Faults {
         plan.at.as_ref().is_some_and(|(calls, _)| plan.calls <= calls.start)
     }
 
+    /// How many calls were made.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.plan().calls
+    }
+
     /// From now on nothing fails. What was to be done late still may be.
     pub fn stop(&self) {
         let mut plan = self.plan();

@@ -96,6 +96,41 @@ fn rounds_go_on_each_second_on_a_store_that_is_slower_than_that() {
     });
 }
 
+#[test]
+fn what_comes_within_an_interval_shares_a_round() {
+    simulate(async {
+        let world = World::start(Duration::ZERO).await;
+        let mut submitted = Vec::new();
+        for entry in &entries("within", 10) {
+            submitted.push(world.submit(entry, Wait::Published));
+            sleep(Duration::from_millis(100)).await;
+        }
+        for submitted in submitted {
+            answered(submitted).await;
+        }
+        assert_eq!(world.head().await.number, 2, "one at once, one a second later");
+        assert_eq!(Ledger::default().check_at_rest(&world.stop().await).await, 10);
+    });
+}
+
+/// A write that failed was given up with its round: the submitters were told that nobody knows.
+#[test]
+fn a_write_that_fails_is_tried_again_and_everybody_is_answered() {
+    for fate in Fate::ALL {
+        let mut answered = 0;
+        // The head, the guard read and swapped, the tiles, the checkpoint read and put.
+        for call in 0..6 {
+            answered += simulate(async {
+                let world = World::start(Duration::ZERO).await;
+                world.faults.fail_after(call, fate);
+                let submitted = world.submit(&entries("once", 1)[0], Wait::Published).await;
+                usize::from(submitted.expect("no panic").is_ok())
+            });
+        }
+        assert_eq!(answered, 4, "{fate:?}: a read that fails ends the round");
+    }
+}
+
 /// What comes while the store hangs waits in the pool, once the head has no more room.
 #[test]
 fn a_stall_of_seconds_ends_with_everybody_answered() {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kiln_client::{Client, Existing, StoreSource};
-use kiln_sequencer::{Dedup, HeadRecord, Log, Options, Plan, RecoverError, Recovery, Sequencer, Voice};
+use kiln_sequencer::{
+    Dedup, HeadRecord, LoadError, Log, Options, Plan, RecoverError, Recovery, Sequencer, Voice,
+};
 use kiln_simulator::disk::{SimulatedDisk, Trouble};
 use kiln_simulator::faulty::{Fate, Faults, FaultyRegister, FaultyStore};
 use kiln_simulator::world::{
@@ -17,7 +19,7 @@ use kiln_storage::{
     Folder, FolderRegister, ImmutableObjects, Memory, MemoryRegister, MutableObjects, Object, ObjectPath,
     Register, Store,
 };
-use kiln_tiles::TreeHead;
+use kiln_tiles::{Hash, SigningKey, TreeHead};
 
 /// What `kiln recover` does.
 async fn recover<S: Store + Clone, G: Register>(
@@ -346,6 +348,65 @@ fn no_failing_operation_in_a_recovery_loses_an_entry() {
     for trouble in [Trouble::FailsUndone, Trouble::FailsSeen, Trouble::FailsTorn] {
         at_every_operation(trouble, 1, SimulatedDisk::revive);
     }
+}
+
+impl World {
+    /// The log as a process knows it that has this guard.
+    fn log(&self, key: SigningKey, guard: &MemoryRegister) -> Log<Memory, MemoryRegister> {
+        Log::new(key, self.store.clone(), guard.clone(), Dedup::off(), SeededEnvironment::new(1))
+    }
+}
+
+/// The guard was lost with the store: nothing but a person can tell that no larger tree was ever signed.
+#[test]
+fn without_a_guard_a_person_vouches_for_what_is_brought_back() {
+    simulate(async {
+        let world = World::after(Loss::All).await;
+        let log = world.log(signing_key(), &MemoryRegister::default());
+        let recovery = Recovery::begin(&log).await.expect("an empty store");
+        assert!(recovery.base().is_none() && !recovery.is_checkpoint_damaged());
+        let best = world.ledger.head().expect("it was published");
+        let other = TreeHead::new(599, best.root()).expect("a tree");
+        let error = recovery.plan(best, None).expect_err("nobody vouches");
+        assert!(matches!(error, RecoverError::NoVoice { target } if target == best), "{error}");
+        let error = recovery.plan(best, Some(other)).expect_err("another tree was accepted");
+        assert!(matches!(error, RecoverError::NotAccepted { .. }), "{error}");
+        assert_eq!(recovery.plan(best, Some(best)).expect("a person vouches"), Plan::Replace(best));
+        let empty = TreeHead::empty();
+        assert_eq!(recovery.plan(empty, None).expect("nothing to lose"), Plan::Replace(empty));
+    });
+}
+
+/// The wrong key, or the wrong store: a recovery would put one log in the place of another.
+#[test]
+fn the_store_of_another_key_is_left_alone() {
+    simulate(async {
+        let world = World::after(Loss::Back).await;
+        let key = SigningKey::from_seed("example.com/other".parse().expect("a key name"), [8; 32]);
+        let log = world.log(key, &MemoryRegister::default());
+        let error = Recovery::begin(&log).await.expect_err("another log's checkpoint");
+        assert!(matches!(error, RecoverError::OtherCheckpoint(_)), "{error}");
+        world.store.tamper(&path("checkpoint"), None);
+        let error = Recovery::begin(&log).await.expect_err("another log's head");
+        assert!(matches!(error, RecoverError::Load(LoadError::OtherLog { .. })), "{error}");
+    });
+}
+
+/// The rounds in the head stand on tiles that a mirror must have, or they are of no use.
+#[test]
+fn a_mirror_must_reach_the_tree_on_which_the_head_stands() {
+    simulate(async {
+        let world = World::after(Loss::Objects).await;
+        let log = world.log(signing_key(), &world.guard);
+        let recovery = Recovery::begin(&log).await.expect("a log");
+        assert_eq!(recovery.base().map(|base| base.size()), Some(450));
+        assert!(recovery.is_checkpoint_damaged());
+        let best = |size| TreeHead::new(size, Hash::leaf(b"a root")).expect("a tree");
+        let error = recovery.plan(best(449), None).expect_err("tiles are lost");
+        assert!(matches!(error, RecoverError::Short { base, .. } if base.size() == 450), "{error}");
+        let plan = recovery.plan(best(450), None).expect("all tiles are there");
+        assert!(matches!(plan, Plan::Fill(base) if base.size() == 450), "{plan:?}");
+    });
 }
 
 /// What nobody signed is not brought back, be it as consistent as can be.

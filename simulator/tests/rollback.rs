@@ -237,6 +237,19 @@ fn a_forked_checkpoint_under_a_running_writer_is_not_replaced_but_alarms() {
     }
 }
 
+/// Two logs were written into one store: who differs from what stands there must not wait for it to change.
+#[test]
+fn a_tile_that_stands_with_other_bytes_raises_the_alarm() {
+    simulate(async {
+        let (memory, guard) = (Memory::new(), MemoryRegister::default());
+        live_in(&memory, &guard, "first", 10).await;
+        let running = Running::start(&memory, &guard).await;
+        let tile = "tile/0/000.p/20".parse().expect("a name");
+        memory.tamper(&tile, Some(Bytes::from_static(b"of another log")));
+        running.expect_alarm(entries("second", 10), Wait::Published).await;
+    });
+}
+
 /// Without it a rollback would go unnoticed, so nobody but a person may make it anew.
 #[test]
 fn a_guard_that_vanishes_under_a_running_writer_is_not_made_anew() {

@@ -9,13 +9,14 @@ use kiln_sequencer::{
 };
 use kiln_simulator::disk::SimulatedDisk;
 use kiln_simulator::faulty::{Faults, FaultyRegister, FaultyStore};
-use kiln_simulator::world::{Ledger, SeededEnvironment, entries, signing_key, simulate};
-use kiln_storage::{Folder, FolderRegister, Memory, MemoryRegister, Register, Store};
+use kiln_simulator::world::{Ledger, Patience, SeededEnvironment, entries, live, signing_key, simulate};
+use kiln_storage::{Folder, FolderRegister, Memory, MemoryRegister, ObjectPath, Register, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-const LEASE: Duration = Duration::from_secs(10);
+/// No multiple of a second, which is how often a standby looks.
+const LEASE: Duration = Duration::from_millis(9_500);
 
 /// A process that writes a log or stands by.
 struct Process<S, G> {
@@ -26,11 +27,15 @@ struct Process<S, G> {
 
 impl<S: Store, G: Register> Process<S, G> {
     async fn start(store: S, guard: G, number: u64) -> Self {
+        Self::start_with(store, guard, number, true).await
+    }
+
+    async fn start_with(store: S, guard: G, number: u64, standby: bool) -> Self {
         let log = Log::new(signing_key(), store, guard, Dedup::in_memory(), SeededEnvironment::new(number));
         // Whoever is second finds the store locked, or a log in it.
         drop(create_log(&log).await);
         let holder = Holder { name: format!("process {number}"), url: None };
-        let options = Options { standby: true, holder, ..Options::default() };
+        let options = Options { standby, holder, lease: LEASE, ..Options::default() };
         let sequencer = Sequencer::new(log, options);
         let shared = sequencer.shared();
         let (stop, stopped) = watch::channel(false);
@@ -130,7 +135,7 @@ fn a_standby_notices_at_once_that_the_lease_has_run_out() {
     for killed_after in (0..3000).step_by(270) {
         simulate(async move {
             let (_, _, [first, second], _) = two().await;
-            sleep(Duration::from_millis(20_000 + killed_after)).await;
+            sleep(Duration::from_millis(17_000 + killed_after)).await;
             first.task.abort();
             let took = second.writes().await;
             assert!(took <= LEASE + Duration::from_millis(1100), "killed after {killed_after} ms: {took:?}");
@@ -147,6 +152,131 @@ fn a_writer_that_is_told_to_stop_hands_over_at_once() {
         first.stop().await;
         assert!(second.writes().await <= Duration::from_secs(1));
         second.stop().await;
+    });
+}
+
+/// Where nobody stands by, a log that is idle writes nothing at all.
+#[test]
+fn a_lease_that_nobody_waits_for_is_renewed_only_while_rounds_are_written() {
+    simulate(async {
+        let (memory, guard) = (Memory::new(), MemoryRegister::default());
+        let process = Process::start_with(memory.clone(), guard, 1, false).await;
+        process.writes().await;
+        let name = "private/lease".parse().expect("a name");
+        let lease = || memory.objects()[&name].clone();
+        let taken = lease();
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(lease(), taken, "it was idle");
+        process.add(&entries("entry", 1)[0]).await.expect("an index");
+        sleep(LEASE).await;
+        assert_ne!(lease(), taken, "it wrote");
+        process.stop().await;
+    });
+}
+
+/// Who is started without standing by waits for a lease that may run out, and not for one that is renewed.
+#[test]
+fn a_start_beside_a_writer_is_refused_while_that_lives() {
+    simulate(async {
+        let (memory, guard, [first, second], _) = two().await;
+        second.stop().await;
+        let start = async |number| {
+            let environment = SeededEnvironment::new(number);
+            let log = Log::new(signing_key(), memory.clone(), guard.clone(), Dedup::in_memory(), environment);
+            let options = Options { lease: LEASE, ..Options::default() };
+            let (sequencer, since) = (Sequencer::new(log, options), Instant::now());
+            let loaded = timeout(Duration::from_secs(60), sequencer.load()).await;
+            (loaded.expect("it does not wait for ever").map(drop), since.elapsed())
+        };
+        let (refused, took) = start(3).await;
+        let error = refused.expect_err("two writers");
+        assert!(error.is_held() && !error.is_bad_log(), "{error}");
+        assert!(error.to_string().contains("process 1"), "{error}");
+        assert!(took < LEASE, "it renews its lease three times in it: {took:?}");
+        first.task.abort();
+        let (started, took) = start(4).await;
+        started.expect("nobody writes any more");
+        assert!(took >= LEASE && took <= LEASE + Duration::from_secs(1), "{took:?}");
+    });
+}
+
+/// A bucket is paid by the request, and logs are idle for years.
+#[test]
+fn a_log_that_is_idle_costs_few_requests() {
+    simulate(async {
+        let (_, _, [first, second], faults) = two().await;
+        first.add(&entries("entry", 1)[0]).await.expect("an index");
+        sleep(Duration::from_secs(2)).await;
+        let before = faults.each_ref().map(Faults::calls);
+        sleep(Duration::from_secs(60)).await;
+        let [writer, standby] = [0, 1].map(|number| faults[number].calls() - before[number]);
+        assert!((118..=122).contains(&standby), "the lease and the checkpoint, each second: {standby}");
+        assert!((20..=22).contains(&writer), "three renewals in each lease: {writer}");
+        second.stop().await;
+        first.stop().await;
+    });
+}
+
+#[test]
+fn who_stands_by_and_is_stopped_says_so_where_its_store_fails() {
+    simulate(async {
+        let (_, _, [first, second], faults) = two().await;
+        faults[1].fail_at_random(1, 1.0);
+        second.reach("failing", |status| matches!(status, Status::Failing(_))).await;
+        second.stop.send_replace(true);
+        let error = second.task.await.expect("no panic").expect_err("its store fails");
+        assert!(!error.is_held() && !error.is_bad_log(), "{error}");
+        first.stop().await;
+    });
+}
+
+/// Somebody else with the log's key publishes another tree: whoever reads from a standby must not see it.
+#[test]
+fn a_forked_checkpoint_is_not_followed_but_alarms() {
+    // Smaller than the tree that was followed, and larger.
+    for count in [3, 20] {
+        simulate(async {
+            let (memory, _, [first, second], _) = two().await;
+            for entry in &entries("first", 5) {
+                first.add(entry).await.expect("an index");
+            }
+            sleep(Duration::from_secs(2)).await;
+            assert_eq!(second.size(), 5);
+            let (other, rounds) = (Memory::new(), [entries("on the fork", count)]);
+            let (environment, mut ledger) = (SeededEnvironment::new(3), Ledger::default());
+            let (guard, patience) = (MemoryRegister::default(), Patience::UntilAcknowledged);
+            let lived = live(other.clone(), guard, environment, &mut ledger, &rounds, patience).await;
+            lived.expect("a sound log by itself");
+            let public = |path: &ObjectPath| !path.as_str().starts_with("private/");
+            for (path, body) in other.objects().into_iter().filter(|(path, _)| public(path)) {
+                memory.tamper(&path, Some(body));
+            }
+            second.reach("alarmed", |status| matches!(status, Status::Alarmed(_))).await;
+            assert_eq!(second.size(), 5, "{count}");
+            second.stop.send_replace(true);
+            second.task.await.expect("no panic").expect_err("an alarm");
+            first.stop().await;
+        });
+    }
+}
+
+/// A write that arrives minutes late, or a power cut, brings a checkpoint back that was replaced.
+#[test]
+fn an_old_checkpoint_that_came_late_is_neither_followed_nor_an_alarm() {
+    simulate(async {
+        let (memory, _, [first, second], _) = two().await;
+        let (name, mut old) = ("checkpoint".parse().expect("a name"), None);
+        for entry in &entries("first", 5) {
+            old = memory.objects().get(&name).cloned();
+            first.add(entry).await.expect("an index");
+        }
+        sleep(Duration::from_secs(2)).await;
+        memory.tamper(&name, old);
+        sleep(Duration::from_secs(60)).await;
+        second.stands_by().await;
+        assert_eq!(second.size(), 5, "readers must not see the log shrink");
+        second.stop().await;
+        first.stop().await;
     });
 }
 
