@@ -31,6 +31,19 @@ fn a_second_one_on_the_same_folder_names_the_first_and_harms_nothing() {
     assert_eq!(world.serve(&["log"]).field("size"), "2");
 }
 
+/// A fifth of all CPU went into pages that the allocator had given back since the round before.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_kept_from_round_to_round() {
+    let kept = |server: &crate::world::Server| {
+        let environment = fs::read_to_string(format!("/proc/{}/environ", server.process())).unwrap();
+        environment.split('\0').find_map(|it| it.strip_prefix("MIMALLOC_PURGE_DELAY=").map(str::to_owned))
+    };
+    let world = World::new();
+    let server = world.serve(&["log"]);
+    assert_eq!(kept(&server).as_deref(), Some("10000"));
+}
+
 #[test]
 fn a_port_that_is_taken_makes_no_log() {
     let world = World::new();
