@@ -1,5 +1,6 @@
-"""A copy of the tree that is patched, built and run: what `bugs/run` and `survivors` have in common."""
+"""A copy of the tree that is changed, built and run: what `bugs/run`, `mutants` and `survivors` have in common."""
 import contextlib
+import filecmp
 import os
 import pathlib
 import shutil
@@ -10,19 +11,46 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 SEEDS = ["--quiet", "--profile", "simulation", "--package", "kiln-simulator", "--bin", "seeds"]
 
+# For a copy that has many changes in it, each behind a branch. Only one is taken, so the code is built once.
+CHOSEN = """
+/// Whether this is the change that runs.
+pub fn mutant(name: &str) -> bool {
+    static CHOSEN: std::sync::LazyLock<Option<String>> = std::sync::LazyLock::new(|| std::env::var("KILN_MUTANT").ok());
+    CHOSEN.as_deref() == Some(name)
+}
+"""
+
+
+def copy_changed(source, copy):
+    """What is equal keeps its time, by which cargo knows what changed."""
+    if not os.path.exists(copy) or not filecmp.cmp(source, copy, shallow=False):
+        shutil.copy(source, copy)
+
+
+def write_changed(path, text):
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
 
 class Copy:
     """A copy of the tree in a folder of its own below target, and in another what is built for it: for cargo two copies
-    of a crate are one. From patch to patch only the changed crates are built again."""
+    of a crate are one. Only what changed is copied, and so only that is built again. `apart` is a folder that the
+    caller fills."""
 
-    def __init__(self, name):
+    def __init__(self, name, apart=None):
         self.tree, self.built = TARGET / name / "tree", TARGET / name / "target"
         self.seeds = self.built / "simulation" / "seeds"
         self.environment = os.environ | {"CARGO_TARGET_DIR": str(self.built), "CARGO_PROFILE_DEV_DEBUG": "0"}
-        shutil.rmtree(self.tree, ignore_errors=True)
-        # Not the times of the files, by which cargo knows what changed.
-        ignored = shutil.ignore_patterns("target", ".git", ".cache")
-        shutil.copytree(ROOT, self.tree, ignore=ignored, copy_function=shutil.copy)
+
+        def ignored(folder, names):
+            inside = pathlib.Path(folder).relative_to(ROOT)
+            return [name for name in names if name in ("target", ".git", ".cache") or str(inside / name) == apart]
+
+        gone = [path for path in self.tree.rglob("*") if path.is_file() and not (ROOT / path.relative_to(self.tree)).exists()]
+        for path in gone:
+            path.unlink()
+        shutil.copytree(ROOT, self.tree, ignore=ignored, copy_function=copy_changed, dirs_exist_ok=True)
 
     @contextlib.contextmanager
     def patched(self, name, diff, files, *words):
@@ -36,3 +64,13 @@ class Copy:
         finally:
             for file, text in before.items():
                 (self.tree / file).write_text(text)
+
+
+def test_programs(messages):
+    """The programs with tests that cargo has built, each with the folder that it runs in; quick ones first."""
+    programs = [m for m in messages if m.get("executable") and m["profile"]["test"]]
+    order = ["load", "dedup", "rollback", "two_writers", "pipelining", "folder", "contract"]
+    slow = ["serving", "recover", "store_faults", "power_cuts", "seeds"]
+    rank = {name: number for number, name in enumerate(order)} | {name: 100 + n for n, name in enumerate(slow)}
+    programs.sort(key=lambda program: rank.get(program["target"]["name"], -1))
+    return [(pathlib.Path(m["manifest_path"]).parent, m["executable"]) for m in programs]
