@@ -222,6 +222,13 @@ fn bench_measures_and_leaves_other_machines_alone() {
         .ok()
         .text();
     assert!(open.contains("open loop") && open.contains("errors   0"), "{open}");
+    let http2 =
+        ["bench", &server.url, "--connections", "2", "--streams", "8", "--duration", "300ms", "--json"];
+    let measured = world.kiln(&[&http2[..], &["--no-probes"]].concat()).ok().json();
+    assert!(measured["entries"].as_u64().unwrap() >= 16, "{measured}");
+    assert_eq!(measured["error_count"], 0);
+    assert_eq!(measured["publish_seconds"]["max"], 0.0);
+    world.kiln(&["bench", "https://127.0.0.1:1"]).fails(2, &["plain HTTP"]);
     world.kiln(&["bench", "http://192.0.2.1"]).fails(2, &["not this machine"]);
     world.kiln(&["fsck", "log"]).ok();
 }

@@ -1,7 +1,10 @@
 //! `kiln bench`: a load generator.
 
+mod entries;
 mod histogram;
+mod line;
 mod load;
+mod measured;
 mod publication;
 mod report;
 
@@ -15,6 +18,7 @@ use crate::environment;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::quantity::parse_span;
+use histogram::Histogram;
 use load::Load;
 use report::Report;
 
@@ -32,7 +36,7 @@ Examples:
   kiln bench http://127.0.0.1:8080 --rate 500
   kiln bench http://127.0.0.1:8080 --rate 20000 --connections 128 --streams 256")]
 pub(crate) struct Bench {
-    /// The log's URL.
+    /// The log's URL; plain http.
     url: String,
     /// Connections, each with one request at a time, or with --streams; 512 unless said. With --rate and
     /// without --streams there are as many as it takes.
@@ -56,6 +60,9 @@ pub(crate) struct Bench {
     /// What an answer waits for.
     #[arg(long, value_name = "FOR", default_value = "published")]
     wait: WaitFor,
+    /// Send nothing but the load: no probes of when others see an entry.
+    #[arg(long)]
+    no_probes: bool,
     /// Load a server on another machine. You should own it.
     #[arg(long)]
     yes_not_loopback: bool,
@@ -89,10 +96,14 @@ impl Bench {
         }
         environment::raise_file_limit();
         let load = Arc::new(Load::new(&self)?);
-        load.check().await?;
-        let publication = tokio::spawn(publication::watch(self.url.clone(), self.duration));
+        load::check(&self).await?;
+        let watching =
+            (!self.no_probes).then(|| tokio::spawn(publication::watch(self.url.clone(), self.duration)));
         let measured = load.run().await?;
-        let publication = publication.await.map_err(Failure::undone)??;
+        let publication = match watching {
+            Some(watching) => watching.await.map_err(Failure::undone)??,
+            None => Histogram::new(),
+        };
         Report { bench: &self, measured, publication }.tell(*output)
     }
 

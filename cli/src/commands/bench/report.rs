@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::histogram::Histogram;
-use super::load::Measured;
+use super::measured::Measured;
 use super::{Bench, WaitFor};
 use crate::failure::Failure;
 use crate::output::Output;
