@@ -1,19 +1,34 @@
 """What the benchmarks share: where things are built, a server and what it uses, the reference for hashing."""
 
+import argparse
 import os
 import re
 import signal
+import socket
 import subprocess
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute() / "release"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def build():
-    """What is measured, but for Tessera's part."""
-    subprocess.run(["cargo", "build", "--release", "--package", "kiln", "--package", "kiln-bench"], check=True, cwd=ROOT)
+def build(bench=False):
+    """What is measured, but for Tessera's part; with what is measured in process, if asked."""
+    packages = ["--package", "kiln", "--package", "kiln-bench"]
+    subprocess.run(["cargo", "build", "--release", *packages], check=True, cwd=ROOT)
+    if bench:
+        subprocess.run(["cargo", "bench", "--no-run", "--package", "kiln-bench", "--bench", "engine"], check=True, cwd=ROOT)
+
+
+def options(doc):
+    """Those that `bench/run` gives to each of its parts. More can be added before they are parsed."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="whether it works")
+    parser.add_argument("--folder", default=ROOT / "target", help="where logs are written")
+    parser.add_argument("--lines", metavar="FILE", help="where the lines for the table of budgets are written")
+    return parser
 
 
 class Server:
@@ -49,10 +64,31 @@ class Server:
             self.process.wait()
 
 
-def kiln(place, *options):
-    """`kiln serve` of a log in the folder `place`."""
+def kiln(place, *options, store=None, under=(), admin=False, binary=BIN / "kiln"):
+    """`kiln serve` of a log in the folder `place`, or with its log in `store`; `under` another program, that runs it; with
+    an `admin` listener, if its metrics are wanted."""
     environment = {"KILN_STATE_DIR": f"{place}/state", "KILN_LOG": "warn"}
-    return Server([BIN / "kiln", "serve", "--listen", "127.0.0.1:0", f"{place}/log", *options], environment)
+    address = f"127.0.0.1:{free_port()}"
+    admin = ["--admin-listen", address] if admin else []
+    server = Server([*under, binary, "serve", "--listen", "127.0.0.1:0", store or f"{place}/log", *admin, *options], environment)
+    server.admin = f"http://{address}"
+    return server
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def add(server, entry):
+    """One entry, which the log has when this returns."""
+    urlopen(Request(f"{server.url}/add", data=entry)).read()
+
+
+def metric(server, name):
+    """One of its metrics, over all labels."""
+    lines = urlopen(f"{server.admin}/metrics").read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if re.match(rf"{name}[ {{]", line))
 
 
 def openssl_ns(length):

@@ -118,6 +118,16 @@ impl Line {
         Self { target: target.clone(), connections }
     }
 
+    /// Connects before there is anything to send: who connects in a crowd, under load, meets a full backlog, and
+    /// waits for seconds until its system tries again.
+    pub(super) async fn open(&self) -> Result<(), LineError> {
+        match &self.connections {
+            Connections::Http1(idle) => idle.lock().await.push(self.target.connect_http1().await?),
+            Connections::Http2(one) => *one.lock().await = Some(self.target.connect_http2().await?),
+        }
+        Ok(())
+    }
+
     /// Posts a body and returns the answer to it.
     pub(super) async fn post(&self, body: Bytes) -> Result<Vec<u8>, LineError> {
         match &self.connections {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use kiln_client::{Submitter, Wait};
 use kiln_tiles::TrustedLog;
 use tokio::sync::Semaphore;
@@ -20,9 +21,8 @@ use crate::reading::http_options;
 
 /// What is sent, and what came of it.
 pub(super) struct Load {
-    target: Arc<Target>,
-    /// `None` for as many as it takes.
-    connections: Option<u32>,
+    /// One for each connection; or one for all, which has as many as it takes.
+    lines: Vec<Arc<Line>>,
     streams: u32,
     rate: Option<u32>,
     duration: Duration,
@@ -36,26 +36,31 @@ const MOST_UNANSWERED: u32 = 65_536;
 /// How long the last answers are waited for.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
+/// So many connections are made at once.
+const CONNECTING: usize = 64;
+
 /// A server that refuses at once must not be asked a million times a second.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(10);
 
-/// One entry, so that an address where no log is, is told from a log that is slow.
-pub(super) async fn check(bench: &Bench) -> Result<(), Failure> {
-    let nobody = TrustedLog::new(String::new(), Vec::new());
-    let submitter = Submitter::with_options(&bench.url, nobody, http_options().retries(0))?;
-    let entry: [u8; 32] = environment::random()?;
-    submitter.wait_for(bench.wait()).submit(entry.to_vec()).await?;
-    Ok(())
-}
-
 impl Load {
-    pub(super) fn new(bench: &Bench) -> Result<Self, Failure> {
+    /// With all of its connections made.
+    pub(super) async fn connect(bench: &Bench) -> Result<Self, Failure> {
         let entries = Entries::new(u64::from_le_bytes(environment::random()?), bench.batch, bench.size);
-        let target = Target::new(&resource(bench), bench.streams.is_some(), entries.batch())?;
-        let (connections, streams) = (bench.connections(), bench.streams.unwrap_or(1));
+        let target = Arc::new(Target::new(&resource(bench), bench.streams.is_some(), entries.batch())?);
+        check(bench).await?;
+        let connections = bench.connections().unwrap_or(1);
+        let lines: Vec<_> = (0..connections).map(|_| Arc::new(Line::new(&target))).collect();
+        let open = stream::iter(&lines).map(Ok).try_for_each_concurrent(CONNECTING, |line| line.open());
+        open.await.map_err(Failure::undone)?;
         let Bench { rate, duration, .. } = *bench;
-        let (target, counts) = (Arc::new(target), Counts::new());
-        Ok(Self { target, connections, streams, rate, duration, entries, counts })
+        Ok(Self {
+            lines,
+            streams: bench.streams.unwrap_or(1),
+            rate,
+            duration,
+            entries,
+            counts: Counts::new(),
+        })
     }
 
     /// Runs until the time is over and the last request is answered, or given up.
@@ -69,17 +74,12 @@ impl Load {
         if unanswered > 0 {
             self.counts.failed(0, &format!("no answer within {LAST_ANSWERS:?}"), unanswered);
         }
-        Ok(self.counts.sum(start.elapsed()))
-    }
-
-    /// One for each connection; or one for all, which has as many as it takes.
-    fn lines(&self) -> impl Iterator<Item = Arc<Line>> {
-        (0..self.connections.unwrap_or(1)).map(|_| Arc::new(Line::new(&self.target)))
+        Ok(self.counts.sum(start, self.rate))
     }
 
     async fn closed_loop(self: &Arc<Self>, until: Instant) -> Result<u64, Failure> {
         let mut tasks = JoinSet::new();
-        for line in self.lines() {
+        for line in &self.lines {
             for _ in 0..self.streams {
                 tasks.spawn(self.clone().one_after_another(tasks.len(), line.clone(), until));
             }
@@ -101,9 +101,8 @@ impl Load {
     }
 
     async fn open_loop(self: &Arc<Self>, rate: u32, start: Instant, until: Instant) -> u64 {
-        let lines: Vec<Arc<Line>> = self.lines().collect();
         let room = Arc::new(Semaphore::new(MOST_UNANSWERED as usize));
-        for (number, line) in (0_usize..).zip(lines.iter().cycle()) {
+        for (number, line) in (0_usize..).zip(self.lines.iter().cycle()) {
             let due = start + Duration::from_nanos(number as u64 * 1_000_000_000 / u64::from(rate));
             if due >= until {
                 break;
@@ -129,11 +128,20 @@ impl Load {
         let answer = line.post(body).await;
         let checked = answer.and_then(|answer| indices(&answer, self.entries.batch()));
         match checked {
-            Ok(()) => self.counts.answered(who, self.entries.batch(), since.elapsed()),
+            Ok(()) => self.counts.answered(who, self.entries.batch(), since),
             Err(error) => self.counts.failed(who, &error, 1),
         }
         checked
     }
+}
+
+/// One entry, so that an address where no log is, is told from a log that is slow.
+async fn check(bench: &Bench) -> Result<(), Failure> {
+    let nobody = TrustedLog::new(String::new(), Vec::new());
+    let submitter = Submitter::with_options(&bench.url, nobody, http_options().retries(0))?;
+    let entry: [u8; 32] = environment::random()?;
+    submitter.wait_for(bench.wait()).submit(entry.to_vec()).await?;
+    Ok(())
 }
 
 /// Where a bench posts to.

@@ -95,8 +95,7 @@ impl Bench {
             )));
         }
         environment::raise_file_limit();
-        let load = Arc::new(Load::new(&self)?);
-        load::check(&self).await?;
+        let load = Arc::new(Load::connect(&self).await?);
         let watching =
             (!self.no_probes).then(|| tokio::spawn(publication::watch(self.url.clone(), self.duration)));
         let measured = load.run().await?;

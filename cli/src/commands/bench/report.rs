@@ -34,7 +34,7 @@ impl Report<'_> {
     }
 
     fn value(&self) -> Value {
-        let Measured { latencies, entries, errors, took } = &self.measured;
+        let Measured { latencies, entries, errors, took, .. } = &self.measured;
         json!({
             "url": self.bench.url, "connections": self.bench.connections(),
             "streams": self.bench.streams, "rate": self.bench.rate, "batch": self.bench.batch, "size": self.bench.size,
@@ -48,7 +48,7 @@ impl Report<'_> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Bench { url, batch, size, .. } = self.bench;
-        let Measured { latencies, entries, errors, took } = &self.measured;
+        let Measured { latencies, entries, errors, took, .. } = &self.measured;
         let until = match self.bench.wait {
             WaitFor::Published => "published",
             WaitFor::Sequenced => "sequenced",
