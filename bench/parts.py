@@ -67,7 +67,7 @@ class Server:
 def kiln(place, *options, store=None, under=(), admin=False, binary=BIN / "kiln"):
     """`kiln serve` of a log in the folder `place`, or with its log in `store`; `under` another program, that runs it; with
     an `admin` listener, if its metrics are wanted."""
-    environment = {"KILN_STATE_DIR": f"{place}/state", "KILN_LOG": "warn"}
+    environment = {"KILN_STATE_DIR": f"{place}/state", "KILN_LOG": "error"}
     address = f"127.0.0.1:{free_port()}"
     admin = ["--admin-listen", address] if admin else []
     server = Server([*under, binary, "serve", "--listen", "127.0.0.1:0", store or f"{place}/log", *admin, *options], environment)
