@@ -26,7 +26,7 @@ def options(doc):
     """Those that `bench/run` gives to each of its parts. More can be added before they are parsed."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="whether it works")
-    parser.add_argument("--folder", default=ROOT / "target", help="where logs are written")
+    parser.add_argument("--folder", type=lambda folder: Path(folder).resolve(), default=ROOT / "target", help="where logs are written")
     parser.add_argument("--lines", metavar="FILE", help="where the lines for the table of budgets are written")
     return parser
 
