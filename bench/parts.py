@@ -1,6 +1,7 @@
 """What the benchmarks share: where things are built, a server and what it uses, the reference for hashing."""
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -26,9 +27,19 @@ def options(doc):
     """Those that `bench/run` gives to each of its parts. More can be added before they are parsed."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="whether it works")
-    parser.add_argument("--folder", type=lambda folder: Path(folder).resolve(), default=ROOT / "target", help="where logs are written")
+    add_folder(parser, "where logs are written")
     parser.add_argument("--lines", metavar="FILE", help="where the lines for the table of budgets are written")
     return parser
+
+
+def add_folder(parser, what):
+    """Absolute: a file URL, and a server that runs elsewhere, know no other."""
+    parser.add_argument("--folder", type=lambda folder: Path(folder).resolve(), default=ROOT / "target", help=what)
+
+
+def size_of(log):
+    """How many entries a log has."""
+    return json.loads(subprocess.run([BIN / "kiln", "info", log, "--json"], check=True, stdout=subprocess.PIPE, text=True).stdout)["size"]
 
 
 class Server:

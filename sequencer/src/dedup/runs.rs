@@ -183,9 +183,7 @@ fn lock(path: &Path) -> Result<File, Fault> {
 
 /// Positions in the order of the leaves, by which neighbours share the way.
 fn in_order(leaves: &[Hash]) -> Vec<usize> {
-    let prefix =
-        |leaf: &Hash| u64::from_be_bytes(*leaf.as_bytes().first_chunk().expect("a hash has 32 bytes"));
-    let mut order: Vec<(u64, usize)> = leaves.iter().map(prefix).zip(0..).collect();
+    let mut order: Vec<(u64, usize)> = leaves.iter().map(fraction).zip(0..).collect();
     order.sort_unstable();
     order.into_iter().map(|(_, position)| position).collect()
 }
