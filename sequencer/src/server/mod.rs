@@ -14,6 +14,7 @@ mod bundles;
 mod prover;
 mod read;
 mod reads;
+mod service;
 mod submit;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::lease::Holder;
 use crate::sequencer::Shared;
 use crate::state::Status;
 use bundles::Bundles;
+pub use prover::ProveError;
 use prover::Prover;
 use reads::Reads;
 

@@ -6,7 +6,7 @@ use kiln_http::{
 };
 use kiln_storage::{Register, Store};
 use kiln_tiles::{ParseBundleError, split_entries};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::LogServer;
 use super::prover::ProveError;
@@ -120,9 +120,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
     }
 
     async fn sequence(&self, entries: Vec<Entry>, wait: Wait, deadline: Instant) -> Result<Answer, Response> {
-        let submitted = self.shared.pool.submit(entries, wait);
-        let answered = timeout_at(deadline, submitted).await;
-        answered.unwrap_or(Err(Refusal::Unknown)).map_err(|refusal| match refusal {
+        self.submit_entries(entries, wait, deadline).await.map_err(|refusal| match refusal {
             Refusal::Closed => {
                 reply::unavailable(1, format!("{refusal} ({})\n", self.shared.state().status.public()))
             }
@@ -146,8 +144,8 @@ impl<S: Store, G: Register> LogServer<S, G> {
 
     async fn tlog_proof(&self, answer: Answer, deadline: Instant) -> Result<Response, Response> {
         let index = answer.indices[0];
-        let proof = self.prover.prove(&self.reads, index, &answer.checkpoint, deadline).await;
-        let proof = proof.map_err(|error| no_proof(index, &error))?;
+        let proof =
+            self.prove(index, &answer.checkpoint, deadline).await.map_err(|error| no_proof(index, &error))?;
         let mut response = reply::text(StatusCode::OK, proof.to_string());
         let kind = header::HeaderValue::from_static(TLOG_PROOF);
         response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use kiln_http::Relay;
 use kiln_sequencer::{
-    CatchUp, Description, Holder, LoadError, LogServer, Options, PoolLimits, Sequencer, ServerOptions,
-    Shared, State, Status, SubmissionLimits, Writer,
+    CatchUp, Description, Holder, LoadError, LogServer, MAX_ROUND_BYTES, Options, PoolLimits, Sequencer,
+    ServerOptions, Shared, State, Status, SubmissionLimits, Writer,
 };
 use kiln_storage::AnyRegister;
 use kiln_tiles::{KeyName, MAX_ENTRY_SIZE, TreeHead};
@@ -102,9 +102,9 @@ enum DedupMode {
 /// What may be used up.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct LimitArgs {
-    /// A round starts early when this many bytes wait.
-    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = parse_bytes)]
-    round_bytes: usize,
+    /// A round starts early when this many bytes wait [default: 2MiB on a folder, 16MiB in an object store].
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    round_bytes: Option<usize>,
     /// The most entries that wait for a round; above it answers are 503.
     #[arg(long, value_name = "N", default_value_t = 1 << 20)]
     pool_entries: usize,
@@ -125,6 +125,10 @@ struct LimitArgs {
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     max_connections: usize,
 }
+
+/// How many bytes make a round on a folder. What a round costs beyond its entries is little there beside the
+/// cost of so many, and who submits much need not wait for the interval (decision 17).
+const FOLDER_ROUND_BYTES: usize = 2 << 20;
 
 /// The number is no length of an entry.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -181,7 +185,12 @@ impl Serve {
 
     fn options(&self, description: &Description) -> Options {
         let LimitArgs { round_bytes, pool_entries, pool_bytes, .. } = self.limits;
-        let pool = PoolLimits { entries: pool_entries, bytes: pool_bytes, round_bytes };
+        let usual = if self.store.as_folder().is_some() { FOLDER_ROUND_BYTES } else { MAX_ROUND_BYTES };
+        let pool = PoolLimits {
+            entries: pool_entries,
+            bytes: pool_bytes,
+            round_bytes: round_bytes.unwrap_or(usual),
+        };
         let holder =
             Holder { name: environment::process_name("kiln serve"), url: description.submission_url.clone() };
         let Self { interval, accept_head, standby, lease, .. } = *self;
