@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kiln_http::{ByteBudget, Parts, Relay, Response};
 use kiln_storage::{Register, Store};
 use kiln_tiles::{SignedCheckpoint, TlogProof};
+use prometheus_client::registry::Registry;
 use tokio::time::{Instant, timeout_at};
 
 use super::prover::ProveError;
@@ -29,6 +30,12 @@ impl<S: Store, G: Register> LogServer<S, G> {
     #[must_use]
     pub const fn bodies(&self) -> &ByteBudget {
         &self.bodies
+    }
+
+    /// Registers what the log counts, as it is now, by names that begin with `kiln`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.count_now();
+        self.shared.metrics.register(registry.sub_registry_with_prefix("kiln"));
     }
 
     /// Hands a submission on to the process that writes the log; `None` where it is for this one to
