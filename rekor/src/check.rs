@@ -96,7 +96,9 @@ impl CreateEntryRequest {
     pub fn verify(self, policy: &Policy) -> Result<Entry, InvalidRequest> {
         let kind = self.kind();
         let entry = match self.0 {
-            Asked::HashedRekord { digest, content, verifier } => hashedrekord(digest, content, verifier, policy),
+            Asked::HashedRekord { digest, content, verifier } => {
+                hashedrekord(digest, content, verifier, policy)
+            }
             Asked::Dsse { envelope, verifiers } => dsse(envelope, verifiers, policy),
         };
         entry.map_err(|fault| InvalidRequest { kind, fault })
@@ -151,7 +153,8 @@ fn dsse(
     let keys = verifiers.into_iter().map(|verifier| checked(verifier, EntryKind::Dsse, policy));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let encoding = envelope.pre_authentication_encoding();
-    let signatures = envelope.signatures.iter().map(|signature| signed_by_one_of(&keys, &encoding, signature));
+    let signatures =
+        envelope.signatures.iter().map(|signature| signed_by_one_of(&keys, &encoding, signature));
     let signatures = signatures.collect::<Result<_, _>>()?;
     let payload_hash = Digest::of(HashAlgorithm::Sha2_256, &envelope.payload);
     let entry = Dsse::new(payload_hash, signatures).expect("the counts and the hash were checked above");

@@ -29,7 +29,10 @@ impl Policy {
     /// The first that no log may take.
     pub fn narrowed_to(self, accepted: &[KeyDetails]) -> Result<Self, NeverAccepted> {
         let never = accepted.iter().find(|details| !details.is_accepted());
-        never.map_or_else(|| Ok(Self { accepted: accepted.to_vec(), ..self }), |&never| Err(NeverAccepted(never)))
+        never.map_or_else(
+            || Ok(Self { accepted: accepted.to_vec(), ..self }),
+            |&never| Err(NeverAccepted(never)),
+        )
     }
 
     /// Takes `dsse` entries too. rekor-tiles no longer does, and no client but sigstore-js sends them.

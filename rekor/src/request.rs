@@ -108,7 +108,8 @@ impl CreateEntryRequest {
     pub fn hashedrekord_json(digest: &[u8], signature: &Signature) -> String {
         let verifier = Some(Message((&signature.verifier).into()));
         let signature = SignatureMessage { content: Some(Bytes(signature.content.clone())), verifier };
-        let request = HashedRekordMessage { digest: Some(Bytes(digest.to_vec())), signature: Some(Message(signature)) };
+        let request =
+            HashedRekordMessage { digest: Some(Bytes(digest.to_vec())), signature: Some(Message(signature)) };
         json::to_string(&RequestMessage { hashed_rekord: Some(Message(request)), dsse: None })
     }
 

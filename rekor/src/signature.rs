@@ -81,7 +81,10 @@ fn verify_ed25519(key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(
     key.verify_strict(message, &signature).map_err(|_| BadSignature)
 }
 
-fn ed25519(key: &PublicKey, signature: &[u8]) -> Result<(VerifyingKey, ed25519_dalek::Signature), BadSignature> {
+fn ed25519(
+    key: &PublicKey,
+    signature: &[u8],
+) -> Result<(VerifyingKey, ed25519_dalek::Signature), BadSignature> {
     let key = key.as_bytes().try_into().map_err(|_| BadSignature)?;
     let key = VerifyingKey::from_bytes(key).map_err(|_| BadSignature)?;
     let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| BadSignature)?;

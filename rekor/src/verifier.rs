@@ -75,7 +75,9 @@ impl KeyMaterial {
     /// Where it is no key that an entry may be signed with.
     pub fn public_key(&self) -> Result<PublicKey, KeyMaterialError> {
         match self {
-            Self::PublicKey(der) | Self::X509Certificate(der) if der.is_empty() => Err(KeyMaterialError::Empty),
+            Self::PublicKey(der) | Self::X509Certificate(der) if der.is_empty() => {
+                Err(KeyMaterialError::Empty)
+            }
             Self::PublicKey(der) => Ok(PublicKey::from_spki_der(der)?),
             Self::X509Certificate(der) => Ok(Certificate::from_der(der)?.public_key().clone()),
         }
