@@ -203,6 +203,12 @@ impl NoteSignature {
         self.key_id
     }
 
+    /// The signature, without the key ID before it.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
     /// Whether name and ID are those of `key`. It says nothing about the signature.
     #[must_use]
     pub fn is_by(&self, key: &VerifierKey) -> bool {
