@@ -122,6 +122,8 @@ fn an_answer_that_was_changed_does_not_verify() {
     let zeros = Value::from("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     assert!(matches!(changed(|entry| entry["logId"]["keyId"] = zeros.clone()), E::OtherLog(_)));
     assert!(matches!(changed(|entry| entry["inclusionProof"] = Value::Null), E::NoProof));
+    let unsigned = changed(|entry| entry["inclusionProof"]["checkpoint"] = Value::Null);
+    assert!(matches!(unsigned, E::NoCheckpoint));
     let promise = serde_json::json!({"signedEntryTimestamp": "AA=="});
     assert!(matches!(changed(|entry| entry["inclusionPromise"] = promise.clone()), E::Promise));
     assert!(matches!(changed(|entry| entry["inclusionProof"]["rootHash"] = zeros.clone()), E::Head));

@@ -50,8 +50,12 @@ fn log_entry() -> impl Strategy<Value = TransparencyLogEntry> {
     let proof = (0..MAX_TREE_SIZE, head, vec(hash(), 0..64), "[ -~\n—]{1,200}");
     (proof, bytes(300), any::<[u8; 32]>(), any::<bool>()).prop_map(|(proof, body, id, dsse)| {
         let (log_index, head, hashes, checkpoint) = proof;
-        let proof =
-            InclusionProof { log_index, head, hashes: Proof::from_hashes(hashes).unwrap(), checkpoint };
+        let proof = InclusionProof {
+            log_index,
+            head,
+            hashes: Proof::from_hashes(hashes).unwrap(),
+            checkpoint: Some(checkpoint),
+        };
         let kind = if dsse { EntryKind::Dsse } else { EntryKind::HashedRekord };
         TransparencyLogEntry::from_parts(kind, body, LogId::from_bytes(id), proof)
     })
