@@ -36,8 +36,8 @@ pub struct InclusionProof {
     pub head: TreeHead,
     /// From the leaf towards the root.
     pub hashes: Proof,
-    /// The checkpoint, a signed note.
-    pub checkpoint: String,
+    /// The checkpoint, a signed note. The first of the Rekor v1 gave none.
+    pub checkpoint: Option<String>,
 }
 
 /// Why bytes are no log entry.
@@ -62,6 +62,9 @@ pub enum VerifyLogEntryError {
     /// There is no inclusion proof: it is an entry of Rekor v1, with a promise at best.
     #[error("there is no inclusion proof")]
     NoProof,
+    /// The proof comes without a checkpoint, so nobody vouches for its tree.
+    #[error("the inclusion proof has no checkpoint")]
+    NoCheckpoint,
     /// Rekor v2 promises nothing, and clients would try to verify it.
     #[error("there is an inclusion promise, which no log of this kind gives")]
     Promise,
@@ -95,7 +98,7 @@ impl TransparencyLogEntry {
         proof: Proof,
         checkpoint: (TreeHead, String),
     ) -> Self {
-        let (head, checkpoint) = checkpoint;
+        let (head, checkpoint) = (checkpoint.0, Some(checkpoint.1));
         Self::from_parts(
             entry.kind(),
             entry.body().to_vec(),
@@ -185,7 +188,8 @@ impl TransparencyLogEntry {
     pub fn verify(&self, log: &RekorLog) -> Result<Entry, VerifyLogEntryError> {
         use VerifyLogEntryError as E;
         let proof = self.proof_in(log)?;
-        if log.open_checkpoint(proof.checkpoint.as_bytes())? != proof.head {
+        let checkpoint = proof.checkpoint.as_ref().ok_or(E::NoCheckpoint)?;
+        if log.open_checkpoint(checkpoint.as_bytes())? != proof.head {
             return Err(E::Head);
         }
         if proof.log_index != self.log_index {

@@ -108,12 +108,12 @@ impl TryFrom<InclusionProofMessage> for InclusionProof {
         let root = message.root_hash.and_then(hash).ok_or(Field("rootHash"))?;
         let head = index(message.tree_size).and_then(|size| TreeHead::new(size, root));
         let hashes = message.hashes.unwrap_or_default().into_iter().map(hash).collect::<Option<_>>();
-        let checkpoint = message.checkpoint.and_then(|checkpoint| checkpoint.0.envelope);
+        let checkpoint = message.checkpoint.map(|checkpoint| checkpoint.0.envelope.unwrap_or_default());
         Ok(Self {
             log_index: index(message.log_index).ok_or(Field("logIndex"))?,
             head: head.ok_or(Field("treeSize"))?,
             hashes: hashes.and_then(Proof::from_hashes).ok_or(Field("hashes"))?,
-            checkpoint: checkpoint.filter(|note| !note.is_empty()).ok_or(Field("checkpoint"))?,
+            checkpoint,
         })
     }
 }
@@ -159,7 +159,10 @@ impl From<&InclusionProof> for InclusionProofMessage {
             root_hash: Some(bytes(proof.head.root())),
             tree_size: Some(int64(proof.head.size())),
             hashes: Some(proof.hashes.hashes().iter().copied().map(bytes).collect()),
-            checkpoint: Some(Message(CheckpointMessage { envelope: Some(proof.checkpoint.clone()) })),
+            checkpoint: proof
+                .checkpoint
+                .clone()
+                .map(|note| Message(CheckpointMessage { envelope: Some(note) })),
         }
     }
 }
