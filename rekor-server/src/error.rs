@@ -77,7 +77,8 @@ impl ApiError {
     /// The answer. With `reasons` it says in `details` what the message does not.
     pub(crate) fn into_response(self, reasons: bool) -> Response {
         let (status, code) = self.status();
-        let details: Vec<Value> = self.reason().filter(|_| reasons).iter().map(|reason| localized(reason)).collect();
+        let details: Vec<Value> =
+            self.reason().filter(|_| reasons).iter().map(|reason| localized(reason)).collect();
         let body = json!({ "code": code as u8, "message": self.to_string(), "details": details });
         let mut response = json_response(status, body.to_string());
         let headers = response.headers_mut();

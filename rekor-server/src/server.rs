@@ -163,7 +163,7 @@ impl<S: Store, G: Register> RekorServer<S, G> {
             ApiError::NoProof { index }
         })?;
         let (head, hashes) = (checkpoint.head(), proof.inclusion().clone());
-        Ok(InclusionProof { log_index: index, head, hashes, checkpoint: checkpoint.note().to_string() })
+        Ok(InclusionProof { log_index: index, head, hashes, checkpoint: Some(checkpoint.note().to_string()) })
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod collecting;
 mod doors;
+mod front;
 mod opening;
 mod public;
+mod rekor;
 mod signals;
 mod words;
 
@@ -13,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_http::Relay;
+use kiln_rekor_server::RekorServer;
 use kiln_sequencer::{
     CatchUp, Description, Holder, LoadError, LogServer, MAX_ROUND_BYTES, Options, PoolLimits, Sequencer,
-    ServerOptions, Shared, State, Status, SubmissionLimits, Writer,
+    ServerOptions, Shared, State, Status, SubmissionLimits, Submissions, Writer,
 };
 use kiln_storage::AnyRegister;
 use kiln_tiles::{KeyName, MAX_ENTRY_SIZE, TreeHead};
@@ -31,6 +34,8 @@ use crate::quantity::{parse_bytes, parse_span};
 use crate::store::{OpenStore, StorePlace, put};
 use collecting::GcArgs;
 use doors::{DoorArgs, Doors};
+use front::Front;
+use rekor::RekorArgs;
 
 type OpenSequencer = Sequencer<OpenStore, AnyRegister>;
 type OpenWriter = Writer<OpenStore, AnyRegister>;
@@ -46,7 +51,8 @@ type SharedLog = Shared<OpenStore, AnyRegister>;
 Examples:
   kiln serve ./log
   kiln serve /srv/log --origin example.com/releases --listen 0.0.0.0:8080 --admin-listen 127.0.0.1:9090
-  kiln serve s3://bucket/log --key release.key --guard s3://guards --standby")]
+  kiln serve s3://bucket/log --key release.key --guard s3://guards --standby
+  kiln serve /srv/rekor --rekor --origin rekor.example.com --url https://rekor.example.com")]
 pub(crate) struct Serve {
     /// Where the log lives, or will: a folder (DIR/public is what readers see, DIR/private its own), or
     /// s3://bucket/prefix, gs://bucket/prefix or az://container/prefix.
@@ -86,6 +92,11 @@ pub(crate) struct Serve {
     cache_dir: Option<PathBuf>,
     #[command(flatten)]
     gc: GcArgs,
+    /// Take no entries: the log is only read. Whoever submits is told so, with 410, or 405 by Rekor's API.
+    #[arg(long)]
+    read_only: bool,
+    #[command(flatten)]
+    rekor: RekorArgs,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -151,7 +162,7 @@ impl Serve {
         if made && doors.is_err() {
             return doors.map(drop); // and nothing was made
         }
-        let opened = self.open(made).await?;
+        let opened = self.open(made, doors.as_ref().ok()).await?;
         let doors = match doors {
             Ok(doors) => doors,
             // Who has the port is most often who has the store.
@@ -160,7 +171,7 @@ impl Serve {
         let description = doors.describe(opened.log.trusted(), self.submission_limits());
         let sequencer = Sequencer::new(opened.log, self.options(&description));
         let shared = sequencer.shared();
-        let server = Arc::new(self.server(shared.clone(), &description)?);
+        let server = self.front(shared.clone(), &description)?;
         let served = doors.serve(&server, self.limits.max_connections, files, &stop);
         self.gc.start(&sequencer, self.store.as_folder().is_some(), &stop);
         let running = if self.standby {
@@ -197,6 +208,14 @@ impl Serve {
         Options { interval, pool, accept_head, holder, standby, lease }
     }
 
+    fn front(&self, shared: Arc<SharedLog>, description: &Description) -> Result<Front, Failure> {
+        let log = Arc::new(self.server(shared, description)?);
+        Ok(match self.rekor.options() {
+            Some(options) => Front::Rekor(Arc::new(RekorServer::new(log, options))),
+            None => Front::Log(log),
+        })
+    }
+
     fn server(
         &self,
         shared: Arc<SharedLog>,
@@ -215,7 +234,13 @@ impl Serve {
         let usual = ServerOptions::default();
         let answer_timeout = usual.answer_timeout + 2 * self.interval;
         let LimitArgs { body_bytes, answer_bytes, .. } = self.limits;
-        ServerOptions { limits: self.submission_limits(), answer_timeout, body_bytes, answer_bytes, ..usual }
+        let submissions = match (self.read_only, self.rekor.is_on()) {
+            (true, _) => Submissions::None,
+            (false, true) => Submissions::Elsewhere(RekorArgs::HINT),
+            (false, false) => Submissions::Raw,
+        };
+        let limits = self.submission_limits();
+        ServerOptions { submissions, limits, answer_timeout, body_bytes, answer_bytes, ..usual }
     }
 }
 
