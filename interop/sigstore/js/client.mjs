@@ -31,6 +31,7 @@ const payloadType = 'application/vnd.in-toto+json';
 const unread = {
   'log-id': "the key is found by the ID in the checkpoint's signature",
   'log-index': 'the index is read in the proof',
+  cosigned: 'a witness may sign too',
   'root-hash': 'the root is read in the checkpoint',
   'tree-size': 'the size is read in the checkpoint',
 };
@@ -121,8 +122,8 @@ for (const what of whats) {
   }
   const content = what === 'blob' ? () => ({ data: blob }) : statement;
   const type = what === 'blob' ? 'messageSignature' : 'dsseEnvelope';
-  const bundle = await check(`${what}: signed`, () => sign(type, content(1)));
-  const other = await check(`${what}: signed again`, () => sign(type, content(2)));
+  const other = await check(`${what}: signed`, () => sign(type, content(1)));
+  const bundle = await check(`${what}: signed again`, () => sign(type, content(2))); // not alone in its log
   if (!bundle || !other) continue;
   await check('... and verified', () => verify(JSON.stringify(bundle)));
   await check('... the other too', () => verify(JSON.stringify(other)));

@@ -29,6 +29,7 @@ UNREAD = {
     "log-id": "the key is found by the ID in the checkpoint's signature",
     "log-index": "the index is read in the proof",
     "checkpoint-name": "the key alone tells whose signature it is",
+    "cosigned": "a witness may sign too",
     "promise": "it is read only beside a time, which such an entry has not",
 }
 
@@ -81,8 +82,8 @@ def main(config, other_config, token_url, changebundle, work):
         ("attestation", lambda n: signer.sign_dsse(statement(n)), verify_statement),
     ]:
         verify = verifying(verifier)
-        bundle = check(f"{what}: signed", lambda: sign(1))
-        other = check(f"{what}: signed again", lambda: sign(2))
+        other = check(f"{what}: signed", lambda: sign(1))
+        bundle = check(f"{what}: signed again", lambda: sign(2))  # not alone in its log
         if bundle is None or other is None:
             continue
         check("... and verified", lambda: verify(bundle.to_json()))

@@ -46,6 +46,7 @@ var unread = map[string]string{
 	"proof-index":  "the index is read in the entry",
 	"body-digest":  "the entry is made anew from what was signed",
 	"body-bytes":   "the entry is made anew from what was signed",
+	"cosigned":     "a witness may sign too",
 	"kind-version": "the entry is made anew from what was signed",
 }
 

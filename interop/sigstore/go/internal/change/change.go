@@ -34,7 +34,7 @@ var Changes = []Change{
 	{"proof-long", func(e *entry) error { return e.hashes(func(h []any) ([]any, error) { return append(h, h[0]), nil }) }},
 	{"proof-missing", func(e *entry) error { delete(e.all, "inclusionProof"); return nil }},
 	{"root-hash", func(e *entry) error { e.proof["rootHash"] = flipped(e.proof["rootHash"]); return nil }},
-	{"tree-size", func(e *entry) error { return add(e.proof, "treeSize", 1) }},
+	{"tree-size", double}, // and so the proof is too short for certain
 	{"proof-index", func(e *entry) error { return add(e.proof, "logIndex", -1) }},
 	{"log-index", func(e *entry) error { return add(e.all, "logIndex", -1) }},
 	{"both-indexes", func(e *entry) error { return errors.Join(add(e.all, "logIndex", -1), add(e.proof, "logIndex", -1)) }},
@@ -45,6 +45,7 @@ var Changes = []Change{
 	{"checkpoint-key-id", func(e *entry) error { return e.checkpoint(otherKeyIDs) }},
 	{"checkpoint-name", func(e *entry) error { return e.checkpoint(otherNames) }},
 	{"checkpoint-unsigned", func(e *entry) error { return e.note(func(text string) string { return text + "\n" }) }},
+	{"cosigned", func(e *entry) error { return e.checkpoint(cosigned) }}, // which is nothing wrong
 	{"checkpoint-missing", func(e *entry) error { delete(e.proof, "checkpoint"); return nil }},
 	{"forged-tree", forge},
 	{"log-id", func(e *entry) error {
@@ -178,6 +179,14 @@ func otherNames(lines []string) {
 	each(lines, func(_, signature string) string { return "other.example " + signature })
 }
 
+// cosigned adds a line as a witness does, whom no client here knows.
+func cosigned(lines []string) {
+	cosignature := make([]byte, 4+8+ed25519.SignatureSize)
+	_, err := rand.Read(cosignature)
+	must(err)
+	lines[len(lines)-1] = dash + "witness.example " + base64.StdEncoding.EncodeToString(cosignature) + "\n"
+}
+
 // each changes every signature line, those of witnesses too.
 func each(lines []string, change func(name, signature string) string) {
 	for i, line := range lines {
@@ -244,6 +253,11 @@ func must(err error) {
 	if err != nil {
 		panic(err)
 	}
+}
+
+func double(e *entry) error {
+	size, err := strconv.ParseInt(fmt.Sprint(e.proof["treeSize"]), 10, 64)
+	return errors.Join(err, add(e.proof, "treeSize", size))
 }
 
 // add to a number, which protobuf writes in JSON as a string and leaves out where it is 0.
