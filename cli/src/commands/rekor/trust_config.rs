@@ -10,14 +10,14 @@ use kiln_rekor::{
     RekorLog, Service, ServiceConfiguration, SigningConfig, TimeRange, Timestamp, TransparencyLogInstance,
     TrustedKey, TrustedRoot,
 };
-use kiln_tiles::VerifierKey;
+use kiln_tiles::{SigningKey, VerifierKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::files;
-use crate::keys::KeyArgs;
+use crate::keys::{KeyArgs, SecretKey};
 use crate::output::Output;
 use crate::reading::{given_vkey, parse_vkey};
 use crate::store::StorePlace;
@@ -120,12 +120,24 @@ impl TrustConfig {
     fn log(&self) -> Result<RekorLog, Failure> {
         let vkey = match given_vkey(self.vkey.as_ref())? {
             Some(vkey) => vkey,
-            None => self.store.key(&self.key, None)?.verifier_key(),
+            None => self.key()?.verifier_key(),
         };
         let key = LogKey::of(&vkey).ok_or_else(|| {
             Failure::usage(format!("Sigstore's clients know no log keys of the type of {vkey}"))
         })?;
         Ok(RekorLog::new(vkey.name().clone(), key))
+    }
+
+    /// The log's key. One without a name can only be meant for the host of the URL.
+    fn key(&self) -> Result<SigningKey, Failure> {
+        match self.key.given()? {
+            None => self.store.key(&self.key, None),
+            Some(key @ SecretKey::Pem(_)) => {
+                let host = self.host().and_then(|host| host.parse().ok());
+                key.named(host.as_ref())
+            }
+            Some(key) => key.named(None),
+        }
     }
 
     fn trusted_root(&self, log: &RekorLog) -> Result<TrustedRoot, Failure> {
@@ -189,8 +201,11 @@ impl TrustConfig {
     }
 
     fn operator(&self) -> String {
-        let host = || self.url.parse::<Uri>().ok()?.host().map(str::to_owned);
-        self.operator.clone().or_else(host).unwrap_or_default()
+        self.operator.clone().or_else(|| self.host()).unwrap_or_default()
+    }
+
+    fn host(&self) -> Option<String> {
+        self.url.parse::<Uri>().ok()?.host().map(str::to_owned)
     }
 }
 
