@@ -10,7 +10,7 @@
 //! | learn of a newer tree, a rollback, a fork | [`Client::update`] |
 //! | cut a proof, find an entry, show that a log grew | [`Client::prove`], [`Client::find`], [`Client::consistency`] |
 //! | verify a proof without network | [`verify()`] |
-//! | submit entries | [`Submitter`] |
+//! | submit entries | [`Submitter`]; by an API that a log has beside it, [`ApiClient`] |
 //! | verify that they are where the server said | [`Client::verify_leaves`] |
 //! | verify everything there is | [`Client::check_log`]; in a folder [`Client::check_leftovers`] as well |
 //! | keep a verified copy, or mend a store | `Client::copy_into` (feature `stores`) |
@@ -154,8 +154,8 @@ pub use find::Progress;
 pub use folder::FolderSource;
 #[cfg(feature = "http")]
 pub use http::{
-    HttpError, HttpOptions, HttpSetupError, HttpSource, SubmitError, Submitter, TokenError, UrlError, Wait,
-    batches,
+    ApiClient, HttpAnswer, HttpError, HttpOptions, HttpSetupError, HttpSource, SubmitError, Submitter,
+    TokenError, UrlError, Wait, batches,
 };
 #[cfg(feature = "folder")]
 pub use leftovers::{Files, Leftovers};

@@ -5,6 +5,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use kiln_tiles::{EntryTooLong, Hash, MAX_ENTRY_SIZE, TlogProof, TrustedLog, push_entry};
 
 use super::transport::{Ask, HttpError, HttpOptions, HttpSetupError, Transport};
+use super::url::LogUrl;
 use crate::verify::{self, VerifyError};
 
 /// What an answer waits for.
@@ -129,14 +130,8 @@ impl Submitter {
     /// # Errors
     /// Where the URL is plain http to another machine, or the token cannot stand in a header.
     pub fn with_token(self, token: &str) -> Result<Self, TokenError> {
-        if !self.transport.url().is_private() {
-            return Err(TokenError::PlainHttp);
-        }
-        let printable = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
-        let bearer = printable.then(|| format!("Bearer {token}").parse::<HeaderValue>());
-        let mut value = bearer.and_then(Result::ok).ok_or(TokenError::Characters)?;
-        value.set_sensitive(true);
-        Ok(Self { authorization: Some(value), ..self })
+        let authorization = Some(bearer(token, self.transport.url())?);
+        Ok(Self { authorization, ..self })
     }
 
     /// Submits an entry of 1 to 65,535 bytes. Returns its index, that of the first time where the
@@ -199,6 +194,18 @@ impl Submitter {
         }
         Ok(self.transport.send(&Ask { path, headers, body: Some(body), limit }).await?)
     }
+}
+
+/// The header that carries a token to this URL.
+pub(super) fn bearer(token: &str, url: &LogUrl) -> Result<HeaderValue, TokenError> {
+    if !url.is_private() {
+        return Err(TokenError::PlainHttp);
+    }
+    let printable = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+    let bearer = printable.then(|| format!("Bearer {token}").parse::<HeaderValue>());
+    let mut value = bearer.and_then(Result::ok).ok_or(TokenError::Characters)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The media type of a tlog proof.

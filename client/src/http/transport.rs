@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
+use http_body_util::Full;
+use hyper::Request;
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Request, Response, StatusCode};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use super::answer::HttpAnswer;
 use super::retry;
 use super::url::{LogUrl, UrlError};
 
@@ -128,15 +128,8 @@ impl HttpError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Timeout(_) | Self::Connection(_) | Self::Body(_) => true,
-            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
+            Self::Status { status, .. } => is_retryable(*status),
             Self::TooLong { .. } | Self::Redirect { .. } | Self::Encoding(_) | Self::Path => false,
-        }
-    }
-
-    const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Status { retry_after, .. } => *retry_after,
-            _ => None,
         }
     }
 }
@@ -175,19 +168,28 @@ impl Transport {
     /// Sends a request below the log's URL, again where that makes sense, and returns the body of a
     /// 200.
     pub(crate) async fn send(&self, ask: &Ask<'_>) -> Result<Bytes, HttpError> {
+        self.exchange(ask).await?.into_body()
+    }
+
+    /// The same for whom other answers than a 200 tell something.
+    pub(crate) async fn exchange(&self, ask: &Ask<'_>) -> Result<HttpAnswer, HttpError> {
         let mut retry = 0;
         loop {
-            let error = match self.attempt(ask).await {
-                Err(error) if error.is_retryable() && retry < self.options.retries => error,
-                outcome => return outcome,
+            let outcome = self.attempt(ask).await;
+            let (again, asked) = match &outcome {
+                Ok(answer) => (is_retryable(answer.status()), answer.retry_after()),
+                Err(error) => (error.is_retryable(), None),
             };
-            let Some(pause) = retry::pause(retry, error.retry_after()) else { return Err(error) };
+            if !again || retry == self.options.retries {
+                return outcome;
+            }
+            let Some(pause) = retry::pause(retry, asked) else { return outcome };
             tokio::time::sleep(pause).await;
             retry += 1;
         }
     }
 
-    async fn attempt(&self, ask: &Ask<'_>) -> Result<Bytes, HttpError> {
+    async fn attempt(&self, ask: &Ask<'_>) -> Result<HttpAnswer, HttpError> {
         let mut request = Request::new(Full::new(ask.body.clone().unwrap_or_default()));
         *request.uri_mut() = self.url.join(ask.path).ok_or(HttpError::Path)?;
         if ask.body.is_some() {
@@ -195,10 +197,15 @@ impl Transport {
         }
         request.headers_mut().clone_from(&ask.headers);
         request.headers_mut().insert(header::USER_AGENT, self.user_agent.clone());
-        let answer = async { read(self.client.request(request).await?, ask.limit).await };
+        let answer = async { HttpAnswer::read(self.client.request(request).await?, ask.limit).await };
         let late = |_| HttpError::Timeout(self.options.timeout);
         tokio::time::timeout(self.options.timeout, answer).await.map_err(late)?
     }
+}
+
+/// Whether the server may answer otherwise the next time.
+const fn is_retryable(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..)
 }
 
 /// A request below a log's URL.
@@ -231,60 +238,3 @@ fn connector(url: &LogUrl) -> Result<HttpsConnector<HttpConnector>, HttpSetupErr
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The body of a 200; everything else is an error.
-async fn read(response: Response<Incoming>, limit: usize) -> Result<Bytes, HttpError> {
-    let status = response.status();
-    if status.is_redirection() {
-        let location = header_text(&response, header::LOCATION);
-        return Err(HttpError::Redirect { status: status.as_u16(), location });
-    }
-    if status != StatusCode::OK {
-        return Err(refusal(response).await);
-    }
-    let encoding = header_text(&response, header::CONTENT_ENCODING);
-    if !matches!(encoding.as_str(), "" | "identity") {
-        return Err(HttpError::Encoding(encoding));
-    }
-    collect(response.into_body(), limit).await
-}
-
-async fn collect(body: Incoming, limit: usize) -> Result<Bytes, HttpError> {
-    // What the length says already need not be read.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(HttpError::TooLong { limit });
-    }
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(HttpError::TooLong { limit }),
-        Err(error) => Err(HttpError::Body(error)),
-    }
-}
-
-/// The longest sentence of a server that is kept, in bytes.
-const MAX_SENTENCE: usize = 300;
-
-async fn refusal(response: Response<Incoming>) -> HttpError {
-    let status = response.status().as_u16();
-    let seconds = header_text(&response, header::RETRY_AFTER).trim().parse().ok();
-    let retry_after = seconds.map(Duration::from_secs);
-    let sentence = sentence(response.into_body()).await;
-    HttpError::Status { status, sentence, retry_after }
-}
-
-/// The first line of an answer, fit to be shown.
-async fn sentence(mut body: Incoming) -> String {
-    let mut bytes = Vec::new();
-    while bytes.len() < MAX_SENTENCE {
-        let Some(Ok(frame)) = body.frame().await else { break };
-        bytes.extend(frame.into_data().unwrap_or_default());
-    }
-    bytes.truncate(MAX_SENTENCE);
-    let text = String::from_utf8_lossy(&bytes);
-    text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect()
-}
-
-fn header_text(response: &Response<Incoming>, name: header::HeaderName) -> String {
-    let value = response.headers().get(name);
-    value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-}

@@ -1,0 +1,50 @@
+//! An API that a log has beside the reads and submissions of all logs, such as Rekor's.
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap, HeaderValue};
+
+use super::answer::HttpAnswer;
+use super::submit::{TokenError, bearer};
+use super::transport::{Ask, HttpError, HttpOptions, HttpSetupError, Transport};
+
+/// Posts JSON to an API below a log's URL.
+///
+/// Every request is tried again where that may help (see [`HttpOptions::retries`]), so it is for what
+/// a server may be sent twice. What the server says is its word, and nothing is verified here.
+#[derive(Clone, Debug)]
+pub struct ApiClient {
+    transport: Transport,
+    authorization: Option<HeaderValue>,
+}
+
+impl ApiClient {
+    /// For the API below `url`.
+    ///
+    /// # Errors
+    /// Where it is no such URL, or the machine has no root certificates for an https one.
+    pub fn new(url: &str, options: HttpOptions) -> Result<Self, HttpSetupError> {
+        Ok(Self { transport: Transport::new(url, options)?, authorization: None })
+    }
+
+    /// Sends a bearer token with each request.
+    ///
+    /// # Errors
+    /// Where the URL is plain http to another machine, or the token cannot stand in a header.
+    pub fn with_token(self, token: &str) -> Result<Self, TokenError> {
+        let authorization = Some(bearer(token, self.transport.url())?);
+        Ok(Self { authorization, ..self })
+    }
+
+    /// Posts JSON to `path`, and returns what is answered at last: of at most `limit` bytes, or a refusal.
+    ///
+    /// # Errors
+    /// Where there is no answer, or none that can be read.
+    pub async fn post_json(&self, path: &str, json: String, limit: usize) -> Result<HttpAnswer, HttpError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(authorization) = &self.authorization {
+            headers.insert(header::AUTHORIZATION, authorization.clone());
+        }
+        self.transport.exchange(&Ask { path, headers, body: Some(Bytes::from(json)), limit }).await
+    }
+}
