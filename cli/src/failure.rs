@@ -5,7 +5,9 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use kiln_client::{BadLog, ClientError, CopyError, Evidence, HttpSetupError, SubmitError, TokenError};
+use kiln_client::{
+    BadLog, ClientError, CopyError, Evidence, HttpError, HttpSetupError, SubmitError, TokenError,
+};
 use kiln_sequencer::{Alarm, CollectError, LoadError, RecoverError, RoundError};
 use kiln_storage::StorageError;
 
@@ -152,10 +154,19 @@ impl From<SubmitError> for Failure {
         match error {
             error if error.is_bad_log() => Self::bad(error),
             SubmitError::Empty | SubmitError::TooLong(_) | SubmitError::BatchTooLarge => Self::usage(error),
-            error if error.is_retryable() => Self::undone(error)
-                .with_advice("Run the same again: what is in the log already is not added twice."),
+            SubmitError::Http(error) => error.into(),
             error => Self::undone(error),
         }
+    }
+}
+
+/// Of a submission.
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        const REPEAT: &str = "Run the same again: what is in the log already is not added twice.";
+        let again = error.is_retryable();
+        let failure = Self::undone(error);
+        if again { failure.with_advice(REPEAT) } else { failure }
     }
 }
 

@@ -18,6 +18,7 @@ mod progress;
 mod quantity;
 mod reading;
 mod store;
+mod token;
 
 use std::process::ExitCode;
 

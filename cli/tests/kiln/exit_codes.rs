@@ -115,8 +115,24 @@ fn every_command_tells_bad_from_wrong_usage_from_not_done() {
 fn every_command_has_help_with_an_example() {
     let world = World::new();
     let commands = [
-        "serve", "init", "vkey", "add", "get", "prove", "verify", "info", "tail", "fsck", "bench", "key new",
+        "serve",
+        "init",
+        "vkey",
+        "add",
+        "get",
+        "prove",
+        "verify",
+        "info",
+        "tail",
+        "fsck",
+        "bench",
+        "key new",
         "key show",
+        "rekor upload",
+        "rekor get",
+        "rekor verify",
+        "rekor inspect",
+        "rekor trust-config",
     ];
     for command in commands {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();

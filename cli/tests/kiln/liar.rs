@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// What it answers to a submission: status, headers, body.
+pub(crate) type Lie = (&'static str, String, Vec<u8>);
+
+type Answer = dyn Fn(usize) -> Lie + Send + Sync;
+
 /// A server that lies. It runs until the test process ends.
 pub(crate) struct Liar {
     pub(crate) url: String,
@@ -16,14 +21,19 @@ pub(crate) struct Liar {
 impl Liar {
     /// Serves `folder`, and answers each submission with `answer`.
     pub(crate) fn serve(folder: PathBuf, answer: &'static str) -> Self {
+        Self::answering(folder, move |_| ("200 OK", String::new(), answer.into()))
+    }
+
+    /// Serves `folder`, and answers submission number `n`, counted from 0, with `answer(n)`.
+    pub(crate) fn answering(folder: PathBuf, answer: impl Fn(usize) -> Lie + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let posts = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&posts);
+        let (counter, answer): (_, Arc<Answer>) = (Arc::clone(&posts), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (folder, counter) = (folder.clone(), Arc::clone(&counter));
-                std::thread::spawn(move || handle(stream.unwrap(), &folder, answer, &counter));
+                let (folder, counter, answer) = (folder.clone(), Arc::clone(&counter), Arc::clone(&answer));
+                std::thread::spawn(move || handle(stream.unwrap(), &folder, &*answer, &counter));
             }
         });
         Self { url, posts }
@@ -35,16 +45,17 @@ impl Liar {
     }
 }
 
-fn handle(mut stream: TcpStream, folder: &Path, answer: &str, posts: &AtomicUsize) {
+fn handle(mut stream: TcpStream, folder: &Path, answer: &Answer, posts: &AtomicUsize) {
     let Some(head) = read_request(&mut stream) else { return };
     let path = head.split(' ').nth(1).unwrap().trim_start_matches('/');
-    let (status, body) = if head.starts_with("POST") {
-        posts.fetch_add(1, Ordering::SeqCst);
-        ("200 OK", answer.as_bytes().to_vec())
+    let (status, headers, body) = if head.starts_with("POST") {
+        answer(posts.fetch_add(1, Ordering::SeqCst))
     } else {
-        fs::read(folder.join(path)).map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body))
+        let file = fs::read(folder.join(path));
+        file.map_or(("404 Not Found", String::new(), Vec::new()), |body| ("200 OK", String::new(), body))
     };
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n");
     // Who asked may be gone.
     let _ = stream.write_all(&[head.as_bytes(), &body].concat());
 }

@@ -12,13 +12,13 @@ use kiln_client::{AnySource, Client, ClientError, SubmitError, Submitter, batche
 use kiln_tiles::TrustedLog;
 use serde_json::json;
 
-use crate::environment::{self, Stopwatch};
+use crate::environment::Stopwatch;
 use crate::failure::Failure;
-use crate::files;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{grouped, per_second, rounded};
 use crate::reading::{self, LogArgs, SelfDescription, http_options};
+use crate::token::TokenArgs;
 use input::Item;
 use verified::Added;
 
@@ -51,9 +51,8 @@ pub(crate) struct Add {
     /// no proof of the same entry is not overwritten: nothing is sent then.
     #[arg(long, value_name = "FOLDER")]
     proofs: Option<PathBuf>,
-    /// A file with the bearer token to submit with; or set KILN_TOKEN.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenArgs,
 }
 
 /// Batches that are on their way at once: more than a round of 16 MiB takes.
@@ -98,7 +97,7 @@ impl Add {
         let nobody = TrustedLog::new(String::new(), Vec::new());
         let url = self.submission_url().await?;
         let submitter = Submitter::with_options(&url, nobody, http_options().timeout(PATIENCE))?;
-        match self.token()? {
+        match self.token.given()? {
             Some(token) => Ok(submitter.with_token(&token)?),
             None => Ok(submitter),
         }
@@ -115,17 +114,6 @@ impl Add {
         url.ok_or_else(|| {
             Failure::usage(format!("{log} does not say in log.json where it takes entries: give its URL"))
         })
-    }
-
-    fn token(&self) -> Result<Option<String>, Failure> {
-        const MAX_LENGTH: usize = 10_000;
-        let Some(path) = &self.token_file else {
-            return Ok(environment::variable("KILN_TOKEN"));
-        };
-        let bytes = files::read(path, MAX_LENGTH)?;
-        let token =
-            String::from_utf8(bytes).map_err(|_| Failure::usage(kiln_client::TokenError::Characters))?;
-        Ok(Some(token.trim().to_owned()))
     }
 
     /// A reader of the log, whose checkpoint was verified: where entries are taken, or else where that

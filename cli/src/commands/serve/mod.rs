@@ -183,7 +183,8 @@ impl Serve {
             };
             tokio::spawn(sequencer.run(writer, stop))
         };
-        tell_when_ready(&shared, &description, self.store.canonical(), opened.made, *output).await?;
+        let (store, api) = (self.store.canonical(), self.rekor.api());
+        tell_when_ready(&shared, &description, store, opened.made, api, *output).await?;
         let describing = tokio::spawn(describe_after_takeovers(shared, description));
         let ended = running.await.map_err(Failure::undone)?;
         describing.abort();
@@ -256,6 +257,7 @@ async fn tell_when_ready(
     description: &Description,
     store: String,
     made: Option<words::Made>,
+    api: words::Api,
     output: Output,
 ) -> Result<(), Failure> {
     // A channel that is closed is a log that is gone already; the task knows why.
@@ -267,7 +269,7 @@ async fn tell_when_ready(
         _ => {}
     }
     let head = published.map_or_else(TreeHead::empty, |checkpoint| checkpoint.head());
-    let started = words::Started { store, description, head, made };
+    let started = words::Started { store, description, head, made, api };
     if let Err(error) = started.tell(output) {
         tracing::warn!(%error, "nobody reads standard output");
     }

@@ -4,6 +4,7 @@ use kiln_rekor::{KeyDetails, Policy};
 use kiln_rekor_server::{OnDuplicate, RekorOptions};
 use kiln_tiles::KeyName;
 
+use super::words::Api;
 use crate::failure::Failure;
 
 /// Whether and how the log speaks Rekor's API.
@@ -51,6 +52,11 @@ impl RekorArgs {
 
     pub(super) const fn is_on(&self) -> bool {
         self.rekor
+    }
+
+    /// How the log takes entries.
+    pub(super) const fn api(&self) -> Api {
+        if self.rekor { Api::Rekor } else { Api::Raw }
     }
 
     /// The options of the API; `None` where the log does not speak it.

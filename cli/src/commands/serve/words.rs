@@ -18,12 +18,22 @@ pub(super) struct Made {
     pub(super) key: Option<PathBuf>,
 }
 
+/// How a log takes entries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Api {
+    /// Any bytes, as they are.
+    Raw,
+    /// Those of Rekor, by Rekor's API.
+    Rekor,
+}
+
 /// A log that takes entries from now on.
 pub(super) struct Started<'a> {
     pub(super) store: String,
     pub(super) description: &'a Description,
     pub(super) head: TreeHead,
     pub(super) made: Option<Made>,
+    pub(super) api: Api,
 }
 
 impl Started<'_> {
@@ -57,15 +67,20 @@ impl Started<'_> {
     }
 
     fn next_steps(&self) -> String {
-        let url = self.description.submission_url.as_deref().unwrap_or_default();
-        let read_url = self.description.read_url.as_deref().unwrap_or(url);
-        let vkey = self.description.vkeys.first().map(String::as_str).unwrap_or_default();
         let alias = environment::program_out_of_path()
             .map_or_else(String::new, |program| format!("alias kiln={}\n  ", shown(&program)));
+        let vkey = self.description.vkeys.first().map(String::as_str).unwrap_or_default();
+        let begin = format!("Next, in another terminal:\n\n  {alias}export KILN_VKEY={}\n  ", quoted(vkey));
+        match self.api {
+            Api::Raw => begin + &self.first_entry(),
+            Api::Rekor => begin + &self.first_signature(),
+        }
+    }
+
+    fn first_entry(&self) -> String {
+        let (url, read_url) = self.urls();
         format!(
-            "Next, in another terminal:\n\n  {alias}\
-             export KILN_VKEY={}\n  \
-             echo 'hello, log' > hello.txt\n  \
+            "echo 'hello, log' > hello.txt\n  \
              kiln add {url} hello.txt --proofs .\n  \
              kiln verify hello.txt.tlog-proof --entry hello.txt\n  \
              kiln get {read_url} 0\n  \
@@ -73,9 +88,30 @@ impl Started<'_> {
              kiln fsck {}\n\n\
              `add` prints the index and the hash of the entry, and keeps a proof that `verify` takes\n\
              without a network; `fsck` verifies everything there is.\n",
-            quoted(vkey),
             quoted(&self.store)
         )
+    }
+
+    fn first_signature(&self) -> String {
+        let (url, read_url) = self.urls();
+        format!(
+            "kiln rekor trust-config {} --url {url} --out trust\n  \
+             echo 'hello, log' > hello.txt\n  \
+             cosign generate-key-pair\n  \
+             cosign sign-blob --yes --key cosign.key --signing-config trust/signing_config.json \\\n    \
+             --trusted-root trust/trusted_root.json --bundle hello.sigstore.json hello.txt\n  \
+             kiln rekor verify hello.sigstore.json --artifact hello.txt --key cosign.pub\n  \
+             kiln rekor get {read_url} 0\n\n\
+             `trust-config` writes what Sigstore's clients have to know of this log; `verify` needs no network.\n\
+             Without cosign: `kiln rekor upload --help`.\n",
+            quoted(&self.store)
+        )
+    }
+
+    /// Where entries are taken, and where they are read.
+    fn urls(&self) -> (&str, &str) {
+        let url = self.description.submission_url.as_deref().unwrap_or_default();
+        (url, self.description.read_url.as_deref().unwrap_or(url))
     }
 }
 
