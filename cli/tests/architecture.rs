@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kiln-storage", &["kiln-tiles"]),
     ("kiln-sequencer", &["kiln-tiles", "kiln-storage", "kiln-http"]),
     ("kiln-client", &["kiln-tiles", "kiln-storage"]),
+    ("kiln-rekor", &["kiln-tiles"]),
     // The binary is wiring: it imports all that runs.
     ("kiln", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-client"]),
     // Nobody imports these but tests.
@@ -35,7 +36,7 @@ const OPTIONAL: &[(&str, &str)] = &[("kiln-client", "kiln-storage")];
 const TEST_ONLY: &[&str] = &["kiln-simulator", "kiln-bench", "round-model"];
 
 /// Crates without clock, network, randomness and async.
-const PURE: &[&str] = &["kiln-tiles"];
+const PURE: &[&str] = &["kiln-tiles", "kiln-rekor"];
 
 /// What brings one of these in.
 const IMPURE: &[&str] = &[
