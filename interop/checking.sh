@@ -138,6 +138,14 @@ await() {
     grep -qE "$1" "$2" || { echo "FAILED  a server does not get ready:" && cat "$2" && exit 1; }
 }
 
+# free_port: below the ports that the system gives to connections.
+free_port() {
+    local port
+    while port=$((RANDOM % 10000 + 20000)); do
+        (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port" && return; }
+    done
+}
+
 url_in() { grep -oE 'http://127\.0\.0\.1:[1-9][0-9]*' "$1" | head -n 1; }
 
 # --- a log and its damage -----------------------------------------------------------------------

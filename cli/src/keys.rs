@@ -77,9 +77,26 @@ impl SecretKey {
     }
 }
 
+/// What a key signs with.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum KeyType {
+    /// What every reader of notes knows.
+    Ed25519,
+    /// ECDSA on the curve P-256, for Rekor logs whose readers ask for it.
+    EcdsaP256,
+}
+
 /// Makes a key of this name.
-pub(crate) fn generate(name: KeyName) -> Result<SigningKey, Failure> {
-    Ok(SigningKey::from_seed(name, environment::random()?))
+pub(crate) fn generate(name: KeyName, kind: KeyType) -> Result<SigningKey, Failure> {
+    match kind {
+        KeyType::Ed25519 => Ok(SigningKey::from_seed(name, environment::random()?)),
+        KeyType::EcdsaP256 => loop {
+            // One number in four billion makes no key.
+            if let Some(key) = SigningKey::ecdsa_from_secret(name.clone(), environment::random()?) {
+                return Ok(key);
+            }
+        },
+    }
 }
 
 /// Reads a key file, which only its owner may be able to read.

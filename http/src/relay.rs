@@ -23,7 +23,12 @@ const RELAYED: HeaderName = HeaderName::from_static("kiln-relayed");
 
 /// What goes along with a request, and what comes back with an answer.
 const ON_THE_WAY: [HeaderName; 3] = [ACCEPT, AUTHORIZATION, CONTENT_TYPE];
-const ON_THE_WAY_BACK: [HeaderName; 3] = [CONTENT_TYPE, CACHE_CONTROL, RETRY_AFTER];
+const ON_THE_WAY_BACK: [HeaderName; 4] = [
+    CONTENT_TYPE,
+    CACHE_CONTROL,
+    RETRY_AFTER,
+    HeaderName::from_static("x-log-index"), // Rekor's, of an entry that was there before
+];
 
 /// The longest answer that is handed back, in bytes.
 const MOST: usize = 1 << 20;

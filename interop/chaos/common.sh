@@ -57,14 +57,6 @@ milliseconds() { date +%s%3N; }
 chance() { echo $((RANDOM % $1)); }
 pause() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 
-# Below the ports that the system gives to connections.
-free_port() {
-    local port
-    while port=$((RANDOM % 10000 + 20000)); do
-        (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port" && return; }
-    done
-}
-
 # --- a line to the store that may be bad ---------------------------------------------------------
 
 # proxy SEED: one more line to the store; sets line, its URL, and steer, by which it is steered.

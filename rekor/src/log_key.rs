@@ -63,6 +63,16 @@ impl LogKey {
         Ok(Self { key: PublicKey::from_spki_der(spki)?, spki: spki.to_vec() })
     }
 
+    /// The key that a log signs its notes with; `None` for a type that Sigstore's clients do not take.
+    #[must_use]
+    pub fn of(vkey: &VerifierKey) -> Option<Self> {
+        match vkey.to_typed_bytes().split_first()? {
+            (0x01, key) => Some(Self::ed25519(key.try_into().ok()?)),
+            (0x02, spki) => Self::from_spki_der(spki).ok(),
+            _ => None,
+        }
+    }
+
     /// The Ed25519 key with these bytes.
     #[must_use]
     pub fn ed25519(key: &[u8; 32]) -> Self {

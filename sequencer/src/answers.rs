@@ -30,6 +30,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     indices: Vec<u64>,
+    duplicates: usize,
     wait: Wait,
     answer: oneshot::Sender<Answer>,
 }
@@ -52,9 +53,11 @@ pub(crate) fn assign(batch: Vec<Submission>, found: &[Option<u64>], next: u64, d
     let mut assigner = Assigner { next, dedup, fresh: Vec::new(), seen: HashMap::new() };
     let mut waiting = Vec::with_capacity(batch.len());
     for Submission { entries, wait, answer } in batch {
+        let before = assigner.fresh.len();
         let mut assign_one = |entry| found.next().copied().flatten().unwrap_or_else(|| assigner.index(entry));
-        let indices = entries.into_iter().map(&mut assign_one).collect();
-        waiting.push(Waiting { indices, wait, answer });
+        let indices: Vec<u64> = entries.into_iter().map(&mut assign_one).collect();
+        let duplicates = indices.len() - (assigner.fresh.len() - before);
+        waiting.push(Waiting { indices, duplicates, wait, answer });
     }
     Assigned { fresh: assigner.fresh, indices: assigner.seen, waiting }
 }
@@ -124,8 +127,9 @@ impl Waiting {
     }
 
     fn answer(self, checkpoint: &Arc<SignedCheckpoint>) {
+        let Self { indices, duplicates, answer, .. } = self;
         // Who went away in the meantime does not want to know.
-        let _ = self.answer.send(Answer { indices: self.indices, checkpoint: checkpoint.clone() });
+        let _ = answer.send(Answer { indices, duplicates, checkpoint: checkpoint.clone() });
     }
 }
 
@@ -153,6 +157,8 @@ mod tests {
         let found = [None, None, Some(3), None, Some(3)];
         let assigned = assign(batch(&[&["a", "b"], &["old", "a"], &["old"]]), &found, 10, true);
         assert_eq!(indices(&assigned), [vec![10, 11], vec![3, 10], vec![3]]);
+        let duplicates: Vec<_> = assigned.waiting.iter().map(|waiting| waiting.duplicates).collect();
+        assert_eq!(duplicates, [0, 2, 1]);
         let fresh: Vec<_> = assigned.fresh.iter().map(Entry::bytes).collect();
         assert_eq!(fresh, ["a", "b"]);
         assert_eq!(assigned.indices, HashMap::from([(Hash::leaf(b"a"), 10), (Hash::leaf(b"b"), 11)]));
@@ -180,7 +186,7 @@ mod tests {
         answers.published(&published(9), 5);
         let submit = |index, wait| {
             let (answer, answered) = oneshot::channel();
-            answers.expect(vec![Waiting { indices: vec![2, index], wait, answer }]);
+            answers.expect(vec![Waiting { indices: vec![2, index], duplicates: 0, wait, answer }]);
             answered
         };
         let mut waiting: Vec<_> =

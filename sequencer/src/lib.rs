@@ -111,6 +111,6 @@ pub use recover::{Plan, RecoverError, Recovery};
 pub use replace::CopyHead;
 pub use round::Writer;
 pub use sequencer::{Options, Sequencer, Shared};
-pub use server::{LogServer, ServerOptions, SubmissionLimits};
+pub use server::{LogServer, ProveError, ServerOptions, SubmissionLimits, Submissions};
 pub use state::{State, Status};
 pub use tree::Tree;

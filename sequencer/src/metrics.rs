@@ -79,7 +79,8 @@ impl Metrics {
         self.tree_size.set(size);
     }
 
-    pub(crate) fn count_request(&self, route: &'static str, status: u16) {
+    /// Counts a request that was answered.
+    pub fn count_request(&self, route: &'static str, status: u16) {
         self.requests.get_or_create(&Answered { route, status }).inc();
     }
 
@@ -107,10 +108,19 @@ impl Metrics {
         self.gc_last_sweep.set(unix_time);
     }
 
-    /// Everything in OpenMetrics' text form.
+    /// Everything in OpenMetrics' text form, by names that begin with `kiln`.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut registry = Registry::with_prefix("kiln");
+        self.register(&mut registry);
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+        text
+    }
+
+    /// Registers everything, by names without a prefix.
+    pub fn register(&self, registry: &mut Registry) {
         registry.register("rounds", "Rounds that fired, by outcome", self.rounds.clone());
         let (unit, help) = (Unit::Seconds, "Time from the start of a round to its publication");
         registry.register_with_unit("round_duration", help, unit, self.round_seconds.clone());
@@ -126,10 +136,6 @@ impl Metrics {
         registry.register("gc_waiting_tiles", help, self.gc_waiting.clone());
         let (unit, help) = (Unit::Seconds, "When the last sweep over all partial tiles ended, Unix time");
         registry.register_with_unit("gc_last_sweep_timestamp", help, unit, self.gc_last_sweep.clone());
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
-        text
     }
 }
 

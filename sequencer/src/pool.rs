@@ -44,6 +44,8 @@ pub enum Wait {
 pub struct Answer {
     /// One index an entry.
     pub indices: Vec<u64>,
+    /// How many of the entries had theirs before: the log had them, or they were sent twice for one round.
+    pub duplicates: usize,
     /// The newest published checkpoint.
     pub checkpoint: Arc<SignedCheckpoint>,
 }

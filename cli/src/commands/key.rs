@@ -7,7 +7,7 @@ use kiln_tiles::{KeyName, SigningKey};
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::keys::{self, KeyFormat};
+use crate::keys::{self, KeyFormat, KeyType};
 use crate::output::Output;
 
 /// Make keys, and show the public half of one.
@@ -17,7 +17,8 @@ pub(crate) enum Key {
     #[command(after_help = "\
 Examples:
   kiln key new example.com/releases -o release.key
-  kiln key new example.com/releases -o release.pem --format pkcs8")]
+  kiln key new example.com/releases -o release.pem --format pkcs8
+  kiln key new rekor.example.com -o rekor.key --type ecdsa-p256")]
     New {
         /// The name of the key; of a log's key it is the log's origin.
         name: KeyName,
@@ -27,6 +28,9 @@ Examples:
         /// The form that the key is written in.
         #[arg(long, value_name = "FORM", default_value = "note")]
         format: KeyFormat,
+        /// What the key signs with.
+        #[arg(long = "type", value_name = "TYPE", default_value = "ed25519")]
+        kind: KeyType,
     },
     /// Print the vkey of a secret key.
     #[command(after_help = "\
@@ -44,8 +48,8 @@ Example:
 impl Key {
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         match self {
-            Self::New { name, output: path, format } => {
-                let key = keys::generate(name)?;
+            Self::New { name, output: path, format, kind } => {
+                let key = keys::generate(name, kind)?;
                 if !keys::write(&path, &key, format)? {
                     let path = path.display();
                     return Err(Failure::usage(format!("{path} exists already; no key is overwritten")));

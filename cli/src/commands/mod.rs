@@ -11,6 +11,7 @@ mod init;
 mod key;
 mod prove;
 mod recover;
+mod rekor;
 mod serve;
 mod tail;
 mod verify;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Recover(recover::Recover),
     #[command(subcommand)]
     Key(key::Key),
+    #[command(subcommand)]
+    Rekor(rekor::Rekor),
     Bench(bench::Bench),
 }
 
@@ -61,6 +64,7 @@ impl Command {
             Self::Gc(command) => on_runtime(command.run(output)),
             Self::Backup(command) => on_runtime(command.run(output)),
             Self::Recover(command) => on_runtime(command.run(output)),
+            Self::Rekor(command) => on_runtime(command.run(output)),
             Self::Bench(command) => on_runtime(command.run(output)),
             Self::Vkey(command) => command.run(output),
             Self::Verify(command) => command.run(output),

@@ -11,7 +11,7 @@ use kiln_tiles::{KeyName, SigningKey};
 
 use crate::environment;
 use crate::failure::Failure;
-use crate::keys::{self, KeyArgs, KeyFormat};
+use crate::keys::{self, KeyArgs, KeyFormat, KeyType};
 use crate::store::Contents;
 
 /// A folder that a log lives in, or will.
@@ -113,7 +113,8 @@ impl FolderStore {
         }
         let chosen = origin.is_none();
         if !self.key_path().exists() {
-            let key = keys::generate(origin.cloned().map_or_else(|| self.choose_origin(), Ok)?)?;
+            let name = origin.cloned().map_or_else(|| self.choose_origin(), Ok)?;
+            let key = keys::generate(name, KeyType::Ed25519)?;
             self.keep_key(&key)?;
         }
         // What counts is what stands there: another process may have been first.

@@ -1,6 +1,6 @@
 //! What strangers get over HTTP: bad input, conditional requests, and which port answers what.
 
-use crate::world::{Server, World, request};
+use crate::world::{Server, World, free_address, request};
 
 fn tree_size(server: &Server) -> String {
     server.get("/checkpoint").expect(200).text().lines().nth(1).unwrap().to_owned()
@@ -142,8 +142,4 @@ fn each_port_answers_what_it_is_for() {
     world.write("entry", "entry");
     world.kiln(&["add", &server.url, "entry", "--proofs", ".", "--vkey", &vkey]).ok();
     world.kiln(&["verify", "entry.tlog-proof", "--entry", "entry", "--vkey", &vkey]).ok();
-}
-
-fn free_address() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }

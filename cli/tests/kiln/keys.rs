@@ -58,3 +58,27 @@ fn a_variable_may_be_empty_and_have_space_around_it() {
     with("KILN_CACHE", "cache", &["info", "log"]).ok();
     assert!(world.path("cache").is_dir());
 }
+
+/// A log of Rekor's may have an ECDSA key: made here, or by OpenSSL.
+#[test]
+fn a_log_can_sign_with_ecdsa() {
+    let world = World::new();
+    let new = &["key", "new", "rekor.example", "-o", "rekor.key", "--type", "ecdsa-p256"];
+    let vkey = world.kiln(new).ok().text();
+    assert!(vkey.starts_with("rekor.example+") && vkey.contains("+AjBZMBMGByqGSM49"), "{vkey}");
+    world.kiln(&["init", "log", "--key", "rekor.key"]).ok();
+    assert_eq!(world.kiln(&["vkey", "log", "--key", "rekor.key"]).ok().text(), vkey);
+    let server = world.serve(&["log", "--key", "rekor.key"]);
+    world.write("entry", "one");
+    world.kiln(&["add", &server.url, "entry", "--proofs", ".", "--vkey", vkey.trim()]).ok();
+    assert_eq!(server.stop(), Some(0));
+    world.kiln(&["verify", "entry.tlog-proof", "--entry", "entry", "--vkey", vkey.trim()]).ok();
+    world.kiln(&["fsck", "log/public", "--vkey", vkey.trim()]).ok();
+
+    world
+        .kiln(&["key", "new", "pem.example", "-o", "key.pem", "--type", "ecdsa-p256", "--format", "pkcs8"])
+        .ok();
+    let pem = String::from_utf8(world.read("key.pem")).unwrap();
+    assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49"), "{}", pem.len());
+    world.kiln(&["init", "other", "--key", "key.pem", "--origin", "pem.example"]).ok();
+}

@@ -10,6 +10,7 @@ mod first_hour;
 mod fsck;
 mod keys;
 mod liar;
+mod rekor;
 mod restarts;
 mod serve;
 mod standby;

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -182,4 +182,19 @@ fn messages_are_text_or_json_and_as_many_as_asked_for() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&quiet), Signal::TERM).unwrap();
     assert_eq!(quiet.wait().unwrap().code(), Some(0));
     assert_eq!(quiet.wait_with_output().unwrap().stderr, b"");
+}
+
+/// With an interval of a minute everybody waited for one, however much there was to write.
+#[test]
+fn a_round_starts_early_when_much_waits() {
+    let world = World::new();
+    let server = world.serve(&["log", "--interval", "1m"]);
+    world.write("entry", "the first one starts a round at once");
+    world.kiln(&["add", &server.url, "entry", "--vkey", world.vkey("log").trim()]).ok();
+    let lines: String = (0..3_000).map(|n| format!("{n:0>1000}\n")).collect();
+    world.write("lines", lines);
+    let started = Instant::now();
+    world.kiln(&["add", &server.url, "lines", "--lines", "--vkey", world.vkey("log").trim()]).ok();
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    assert_eq!(server.stop(), Some(0));
 }

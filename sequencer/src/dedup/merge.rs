@@ -1,18 +1,18 @@
-//! Merging runs that are neighbours into one, on a thread of its own.
+//! Merging runs that are neighbours into one.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 
 use kiln_tiles::Hash;
 
 use super::directory::fraction;
 use super::fault::Fault;
+use super::making::{MakeError, Making};
 use super::page::Record;
 use super::run::{Records, Run, RunWriter, Stretch};
 
@@ -32,64 +32,13 @@ pub(super) fn due(records: &[u64]) -> Option<Range<usize>> {
     })
 }
 
-/// A merge at work. Dropped, it ends soon, and leaves its inputs.
-#[derive(Debug)]
-pub(super) struct Merge {
-    stretch: Stretch,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<Run, MergeError>>>,
-}
-
-/// Why runs were not merged.
-#[derive(Debug)]
-pub(super) struct MergeError {
-    pub(super) fault: Fault,
-    /// The run that could not be read, if one could not.
-    pub(super) input: Option<PathBuf>,
-}
-
-impl Merge {
-    /// Begins to merge these runs, at least one.
-    pub(super) fn begin(folder: &Path, inputs: &[Run]) -> Result<Self, MergeError> {
-        let (first, last) = (inputs[0].stretch(), inputs[inputs.len() - 1].stretch());
-        let stretch = Stretch { first: first.first, covered: last.covered };
-        let writer =
-            RunWriter::create(folder, stretch, inputs.iter().map(Run::records).sum()).map_err(output)?;
-        let inputs = inputs.iter().map(Input::open).collect::<Result<Vec<_>, _>>()?;
-        let stop = Arc::<AtomicBool>::default();
-        let stopped = Arc::clone(&stop);
-        let work = move || merge(inputs, writer, &stopped);
-        let thread = std::thread::Builder::new().name("dedup-merge".to_owned()).spawn(work);
-        Ok(Self { stretch, stop, thread: Some(thread.map_err(|error| output(error.into()))?) })
-    }
-
-    /// What it makes.
-    pub(super) const fn stretch(&self) -> Stretch {
-        self.stretch
-    }
-
-    pub(super) fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    /// Waits for what it makes.
-    pub(super) fn finish(mut self) -> Result<Run, MergeError> {
-        let thread = self.thread.take().expect("it is taken once");
-        thread.join().expect("a merge does not panic")
-    }
-}
-
-impl Drop for Merge {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // its result is of no use, its file goes with the next open
-        }
-    }
-}
-
-const fn output(fault: Fault) -> MergeError {
-    MergeError { fault, input: None }
+/// Begins to merge these runs, at least one.
+pub(super) fn begin(folder: &Path, inputs: &[Run]) -> Result<Making, MakeError> {
+    let (first, last) = (inputs[0].stretch(), inputs[inputs.len() - 1].stretch());
+    let stretch = Stretch { first: first.first, covered: last.covered };
+    let writer = RunWriter::create(folder, stretch, inputs.iter().map(Run::records).sum())?;
+    let inputs = inputs.iter().map(Input::open).collect::<Result<Vec<_>, _>>()?;
+    Making::begin(stretch, move |stop| merge(inputs, writer, stop))
 }
 
 /// A run to be merged.
@@ -99,16 +48,16 @@ struct Input {
 }
 
 impl Input {
-    fn open(run: &Run) -> Result<Self, MergeError> {
+    fn open(run: &Run) -> Result<Self, MakeError> {
         let path = run.path().to_owned();
         match Records::of(run) {
             Ok(records) => Ok(Self { path, records }),
-            Err(fault) => Err(MergeError { fault, input: Some(path) }),
+            Err(fault) => Err(MakeError { fault, input: Some(path) }),
         }
     }
 
-    fn next(&mut self) -> Result<Option<Record>, MergeError> {
-        self.records.next().map_err(|fault| MergeError { fault, input: Some(self.path.clone()) })
+    fn next(&mut self) -> Result<Option<Record>, MakeError> {
+        self.records.next().map_err(|fault| MakeError { fault, input: Some(self.path.clone()) })
     }
 }
 
@@ -116,30 +65,30 @@ impl Input {
 /// hold up those of the log.
 const STEP: usize = 1 << 18;
 
-fn merge(mut inputs: Vec<Input>, mut writer: RunWriter, stop: &AtomicBool) -> Result<Run, MergeError> {
+fn merge(mut inputs: Vec<Input>, mut writer: RunWriter, stop: &AtomicBool) -> Result<Run, MakeError> {
     let mut next = BinaryHeap::with_capacity(inputs.len());
     for (number, input) in inputs.iter_mut().enumerate() {
         next.extend(input.next()?.map(|record| Next::new(record, number)));
     }
     while !next.is_empty() {
         if stop.load(Ordering::Relaxed) {
-            return Err(output(std::io::Error::from(std::io::ErrorKind::Interrupted).into()));
+            return Err(Fault::from(io::Error::from(io::ErrorKind::Interrupted)).into());
         }
         merge_some(&mut next, &mut inputs, &mut writer)?;
-        writer.sync().map_err(output)?;
+        writer.sync()?;
     }
-    writer.finish().map_err(output)
+    Ok(writer.finish()?)
 }
 
 fn merge_some(
     next: &mut BinaryHeap<Reverse<Next>>,
     inputs: &mut [Input],
     writer: &mut RunWriter,
-) -> Result<(), MergeError> {
+) -> Result<(), MakeError> {
     for _ in 0..STEP {
         let Some(mut least) = next.peek_mut() else { break };
         let Reverse(Next { leaf, index, input, .. }) = *least;
-        writer.push(Record { leaf, index }).map_err(output)?;
+        writer.push(Record { leaf, index })?;
         match inputs[input].next()? {
             Some(record) => *least = Next::new(record, input),
             None => drop(PeekMut::pop(least)),

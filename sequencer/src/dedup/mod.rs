@@ -10,8 +10,10 @@ mod damage;
 mod directory;
 mod disk;
 mod fault;
+mod frozen;
 #[cfg(test)]
 mod growth;
+mod making;
 mod merge;
 mod page;
 mod run;

@@ -3,8 +3,8 @@
 //!
 //! There is no list of the runs: which stretch each has stands in it, and those that follow on each other from the
 //! first leaf of the log are the index. What comes after a gap, or was damaged, is deleted; the index covers
-//! less then, and the log adds the rest again. What was only in memory when a process died is added
-//! again as well. Nothing here waits for the disk but a merge, in the background.
+//! less then, and the log adds the rest again. What was only in memory when a process died is added again as well.
+//! Runs are written and merged in the background, and only a merge waits for the disk.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -16,9 +16,10 @@ use super::Known;
 use super::chain;
 use super::directory::fraction;
 use super::fault::Fault;
-use super::merge::{self, Merge, MergeError};
-use super::page::Record;
-use super::run::{Run, RunWriter, Stretch};
+use super::frozen::Frozen;
+use super::making::{MakeError, Making};
+use super::merge;
+use super::run::{Run, Stretch};
 
 /// The index while it is open, which is in one place only.
 #[derive(Debug)]
@@ -28,9 +29,11 @@ pub(super) struct Runs {
     most_recent: usize,
     /// Oldest first.
     runs: Vec<Run>,
+    /// Those that come after the runs and are being written.
+    frozen: Option<Frozen>,
     recent: HashMap<Hash, u64>,
     covered: TreeHead,
-    merges: Vec<Merge>,
+    merges: Vec<Making>,
     _lock: File,
 }
 
@@ -40,9 +43,9 @@ impl Runs {
         fs::create_dir_all(folder)?;
         let lock = lock(&folder.join(LOCK))?;
         let runs = chain::open(folder)?;
-        let covered = runs.last().map_or_else(TreeHead::empty, |run| run.stretch().covered);
+        let covered = written(&runs);
         let (folder, recent, merges) = (folder.to_owned(), HashMap::new(), Vec::new());
-        Ok(Self { folder, most_recent, runs, recent, covered, merges, _lock: lock })
+        Ok(Self { folder, most_recent, runs, frozen: None, recent, covered, merges, _lock: lock })
     }
 
     /// The tree whose leaves are all there.
@@ -52,7 +55,7 @@ impl Runs {
 
     /// The index of each leaf hash, where it has one.
     pub(super) fn look_up(&mut self, leaves: &[Hash]) -> Result<Vec<Option<u64>>, Fault> {
-        let mut found: Vec<_> = leaves.iter().map(|leaf| self.recent.get(leaf).copied()).collect();
+        let mut found: Vec<_> = leaves.iter().map(|leaf| self.in_memory(leaf)).collect();
         let order = in_order(leaves);
         for run in &mut self.runs {
             for &position in &order {
@@ -64,6 +67,10 @@ impl Runs {
         }
         let size = self.covered.size();
         if found.iter().flatten().all(|&index| index < size) { Ok(found) } else { Err(Fault::Absurd) }
+    }
+
+    fn in_memory(&self, leaf: &Hash) -> Option<u64> {
+        self.recent.get(leaf).copied().or_else(|| self.frozen.as_ref()?.get(leaf))
     }
 
     /// Adds the leaves from `first` on, which makes it cover `covered`.
@@ -87,33 +94,62 @@ impl Runs {
             self.recent.entry(*leaf).or_insert(index);
         }
         self.covered = covered;
-        if self.recent.len() >= self.most_recent { self.tidy() } else { Ok(()) }
+        self.tidy()
     }
 
-    /// Moves the newest leaves to a run of their own, and merges runs.
+    /// Moves the newest leaves to a run of their own when they are many, and merges runs, all in the background.
     fn tidy(&mut self) -> Result<(), Fault> {
-        self.flush()?;
-        self.install()?;
-        self.begin_merge()
+        let full = self.recent.len() >= self.most_recent;
+        // No more are kept in memory: those before must be written by the time that the next ones are to be.
+        if let Some(frozen) = self.frozen.take_if(|frozen| full || frozen.is_written()) {
+            self.thaw(frozen)?;
+            self.install()?;
+            self.begin_merge()?;
+        }
+        if full { self.freeze() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<(), Fault> {
-        let first = self.runs.last().map_or(0, |run| run.stretch().covered.size());
-        let mut records: Vec<_> = self.recent.iter().map(|(&leaf, &index)| Record { leaf, index }).collect();
-        records.sort_unstable_by_key(|record| (fraction(&record.leaf), record.leaf));
-        let stretch = Stretch { first, covered: self.covered };
-        let mut writer = RunWriter::create(&self.folder, stretch, records.len() as u64)?;
-        records.into_iter().try_for_each(|record| writer.push(record))?;
-        self.runs.push(writer.finish()?);
-        self.recent.clear();
+    fn freeze(&mut self) -> Result<(), Fault> {
+        let stretch = Stretch { first: written(&self.runs).size(), covered: self.covered };
+        match Frozen::write(&self.folder, stretch, std::mem::take(&mut self.recent)) {
+            Ok(frozen) => self.frozen = Some(frozen),
+            Err(fault) => return Err(self.forget(fault)),
+        }
         Ok(())
+    }
+
+    /// Waits for the run of leaves that were in memory.
+    fn thaw(&mut self, frozen: Frozen) -> Result<(), Fault> {
+        match frozen.finish() {
+            Ok(run) => self.runs.push(run),
+            Err(fault) => return Err(self.forget(fault)),
+        }
+        Ok(())
+    }
+
+    /// Forgets all that is in memory once a part of it is lost: what came after it would be a run with a hole.
+    fn forget(&mut self, fault: Fault) -> Fault {
+        self.recent.clear();
+        self.covered = written(&self.runs);
+        fault
+    }
+
+    /// Makes runs of all that is in memory.
+    fn write_out(&mut self) -> Result<(), Fault> {
+        if let Some(frozen) = self.frozen.take() {
+            self.thaw(frozen)?;
+        }
+        if self.covered.size() > written(&self.runs).size() {
+            self.freeze()?;
+        }
+        self.frozen.take().map_or(Ok(()), |frozen| self.thaw(frozen))
     }
 
     /// Puts what was merged in the place of the runs that it was made of.
     fn install(&mut self) -> Result<(), Fault> {
-        let (finished, working) = self.merges.drain(..).partition(Merge::is_finished);
+        let (finished, working) = self.merges.drain(..).partition(Making::is_finished);
         self.merges = working;
-        let finished: Vec<Merge> = finished;
+        let finished: Vec<Making> = finished;
         finished.into_iter().try_for_each(|merge| match merge.finish() {
             Ok(merged) => self.replace(merged),
             Err(error) => undone(error),
@@ -137,7 +173,7 @@ impl Runs {
         let Some(due) = merge::due(&records) else {
             return Ok(());
         };
-        match Merge::begin(&self.folder, &self.runs[free..][due]) {
+        match merge::begin(&self.folder, &self.runs[free..][due]) {
             Ok(merge) => self.merges.push(merge),
             Err(error) => undone(error)?,
         }
@@ -147,6 +183,7 @@ impl Runs {
     /// Throws everything away.
     pub(super) fn clear(&mut self) -> Result<(), Fault> {
         self.merges.clear();
+        self.frozen = None;
         self.recent.clear();
         self.covered = TreeHead::empty();
         // Newest first: what is left by a crash has no gap.
@@ -160,10 +197,7 @@ impl Runs {
 impl Drop for Runs {
     fn drop(&mut self) {
         self.merges.clear();
-        let written = self.runs.last().map_or(0, |run| run.stretch().covered.size());
-        if self.covered.size() > written
-            && let Err(fault) = self.flush()
-        {
+        if let Err(fault) = self.write_out() {
             tracing::warn!(%fault, "the newest leaves are not in the dedup index; they will be added again");
         }
     }
@@ -179,6 +213,11 @@ fn lock(path: &Path) -> Result<File, Fault> {
         Err(TryLockError::WouldBlock) => Err(Fault::Held),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
+}
+
+/// The tree whose leaves are all in these runs.
+fn written(runs: &[Run]) -> TreeHead {
+    runs.last().map_or_else(TreeHead::empty, |run| run.stretch().covered)
 }
 
 /// Positions in the order of the leaves, by which neighbours share the way.
@@ -200,7 +239,7 @@ fn throw_away(path: &Path, fault: Fault) -> Fault {
 }
 
 /// A merge that failed is no harm, and is tried again, unless a run is damaged.
-fn undone(MergeError { fault, input }: MergeError) -> Result<(), Fault> {
+fn undone(MakeError { fault, input }: MakeError) -> Result<(), Fault> {
     match input {
         Some(path) if fault.is_damage() => Err(throw_away(&path, fault)),
         _ => {

@@ -14,6 +14,7 @@ mod bundles;
 mod prover;
 mod read;
 mod reads;
+mod service;
 mod submit;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::lease::Holder;
 use crate::sequencer::Shared;
 use crate::state::Status;
 use bundles::Bundles;
+pub use prover::ProveError;
 use prover::Prover;
 use reads::Reads;
 
@@ -52,9 +54,23 @@ impl Default for SubmissionLimits {
     }
 }
 
+/// Which submissions a server takes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Submissions {
+    /// Any bytes, by `/add` and `/add-batch`.
+    #[default]
+    Raw,
+    /// Those of another API alone, of which this sentence tells.
+    Elsewhere(&'static str),
+    /// None: the log is read-only.
+    None,
+}
+
 /// How long requests may take, and what they may use up.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerOptions {
+    /// Which submissions are taken.
+    pub submissions: Submissions,
     /// What a submission may be.
     pub limits: SubmissionLimits,
     /// How long a body may take to arrive.
@@ -76,6 +92,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
+            submissions: Submissions::Raw,
             limits: SubmissionLimits::default(),
             body_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(30),
@@ -162,6 +179,12 @@ impl<S: Store, G: Register> LogServer<S, G> {
     }
 }
 
+impl<S: Store, G: Register> LogServer<S, G> {
+    fn count_now(&self) {
+        self.shared.metrics.set_now(self.shared.pool.waiting(), self.ready().is_ok());
+    }
+}
+
 impl<S: Store, G: Register> Handler for LogServer<S, G> {
     /// Submissions wait long, and many at once: what they wait with is small. The rest is apart.
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
@@ -195,7 +218,7 @@ impl<S: Store, G: Register> Probe for LogServer<S, G> {
     }
 
     fn metrics(&self) -> String {
-        self.shared.metrics.set_now(self.shared.pool.waiting(), self.ready().is_ok());
+        self.count_now();
         self.shared.metrics.encode()
     }
 }

@@ -24,9 +24,12 @@ struct Kept {
 
 /// Why there is no proof now. The entry is logged all the same.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ProveError {
+#[non_exhaustive]
+pub enum ProveError {
+    /// Its tiles cannot be read back.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The store took too long.
     #[error("its tiles were not read in time")]
     TooSlow,
 }

@@ -6,10 +6,10 @@ use kiln_http::{
 };
 use kiln_storage::{Register, Store};
 use kiln_tiles::{ParseBundleError, split_entries};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::LogServer;
 use super::prover::ProveError;
+use super::{LogServer, Submissions};
 use crate::entry::{Entry, EntryError};
 use crate::pool::{Answer, Refusal, Wait};
 
@@ -21,6 +21,10 @@ pub(super) const TLOG_PROOF: &str = "text/x.tlog-proof";
 enum BadSubmission {
     #[error("a submission is a POST")]
     Method,
+    #[error("this log is read-only: it takes no entries")]
+    ReadOnly,
+    #[error("this log takes no raw entries: {0}")]
+    Elsewhere(&'static str),
     #[error("{0}")]
     Entry(EntryError),
     #[error("entry {0} of the batch: {1}; nothing of the batch was logged")]
@@ -47,6 +51,8 @@ impl BadSubmission {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Method => return reply::method_not_allowed("POST"),
+            Self::ReadOnly => StatusCode::GONE,
+            Self::Elsewhere(_) => StatusCode::FORBIDDEN,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Entry(EntryError::TooLong(_)) | Self::TooManyEntries(_) => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
@@ -65,7 +71,12 @@ struct Head {
 }
 
 impl Head {
-    fn parse(parts: &Parts, batch: bool) -> Result<Self, BadSubmission> {
+    fn parse(parts: &Parts, batch: bool, taken: Submissions) -> Result<Self, BadSubmission> {
+        match taken {
+            Submissions::Raw => {}
+            Submissions::Elsewhere(hint) => return Err(BadSubmission::Elsewhere(hint)),
+            Submissions::None => return Err(BadSubmission::ReadOnly),
+        }
         if parts.method != Method::POST {
             return Err(BadSubmission::Method);
         }
@@ -89,7 +100,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
         batch: bool,
     ) -> impl Future<Output = Response> + Send {
         let (parts, body) = request.into_parts();
-        let head = Head::parse(&parts, batch).map(|head| {
+        let head = Head::parse(&parts, batch, self.options.submissions).map(|head| {
             let may_be_handed_on = self.relay.is_some() && !Relay::was_relayed(&parts.headers);
             Head { parts: may_be_handed_on.then(|| Box::new(parts)), ..head }
         });
@@ -120,9 +131,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
     }
 
     async fn sequence(&self, entries: Vec<Entry>, wait: Wait, deadline: Instant) -> Result<Answer, Response> {
-        let submitted = self.shared.pool.submit(entries, wait);
-        let answered = timeout_at(deadline, submitted).await;
-        answered.unwrap_or(Err(Refusal::Unknown)).map_err(|refusal| match refusal {
+        self.submit_entries(entries, wait, deadline).await.map_err(|refusal| match refusal {
             Refusal::Closed => {
                 reply::unavailable(1, format!("{refusal} ({})\n", self.shared.state().status.public()))
             }
@@ -146,8 +155,8 @@ impl<S: Store, G: Register> LogServer<S, G> {
 
     async fn tlog_proof(&self, answer: Answer, deadline: Instant) -> Result<Response, Response> {
         let index = answer.indices[0];
-        let proof = self.prover.prove(&self.reads, index, &answer.checkpoint, deadline).await;
-        let proof = proof.map_err(|error| no_proof(index, &error))?;
+        let proof =
+            self.prove(index, &answer.checkpoint, deadline).await.map_err(|error| no_proof(index, &error))?;
         let mut response = reply::text(StatusCode::OK, proof.to_string());
         let kind = header::HeaderValue::from_static(TLOG_PROOF);
         response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -5,6 +5,8 @@ use core::str::FromStr;
 
 use ed25519_dalek::{Signature, VerifyingKey};
 
+#[cfg(feature = "ecdsa")]
+use super::ecdsa::{self, ECDSA};
 use crate::hash::sha256;
 use crate::text;
 
@@ -81,7 +83,7 @@ impl fmt::Display for KeyId {
 
 /// A verifier key, or *vkey*: `<name>+<key ID>+<base64 of signature type and public key>`.
 ///
-/// Signature types that are known: `0x01`, Ed25519.
+/// Signature types that are known: `0x01`, Ed25519; with the feature `ecdsa` also `0x02`, ECDSA, on the curve P-256.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerifierKey {
     name: KeyName,
@@ -93,6 +95,8 @@ pub struct VerifierKey {
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum PublicKey {
     Ed25519(VerifyingKey),
+    #[cfg(feature = "ecdsa")]
+    EcdsaP256(ecdsa::PublicKey),
 }
 
 /// Signature type identifier byte of Ed25519.
@@ -127,8 +131,16 @@ pub enum ParseVerifierKeyError {
 
 impl VerifierKey {
     pub(super) fn ed25519(name: KeyName, key: VerifyingKey) -> Self {
-        let key_id = KeyId::of(&name, &PublicKey::Ed25519(key).to_typed_bytes());
-        Self { name, key_id, public: PublicKey::Ed25519(key) }
+        Self::new(name, PublicKey::Ed25519(key))
+    }
+
+    #[cfg(feature = "ecdsa")]
+    pub(super) fn ecdsa(name: KeyName, key: ecdsa::PublicKey) -> Self {
+        Self::new(name, PublicKey::EcdsaP256(key))
+    }
+
+    fn new(name: KeyName, public: PublicKey) -> Self {
+        Self { key_id: public.key_id(&name), name, public }
     }
 
     /// The name of the key; of a log's key it is the log's origin.
@@ -151,7 +163,16 @@ impl VerifierKey {
                 let signature = Signature::from_slice(signature);
                 signature.is_ok_and(|signature| key.verify_strict(text.as_bytes(), &signature).is_ok())
             }
+            #[cfg(feature = "ecdsa")]
+            PublicKey::EcdsaP256(key) => key.verify(text.as_bytes(), signature),
         }
+    }
+
+    /// The [signature type](https://c2sp.org/signed-note#signature-types), and the public key in the form that it
+    /// has in a vkey: for Ed25519 its 32 bytes, for ECDSA a `SubjectPublicKeyInfo` in DER form.
+    #[must_use]
+    pub fn to_typed_bytes(&self) -> Vec<u8> {
+        self.public.to_typed_bytes()
     }
 
     /// SHA-256 of the key's text form: what names a log's key outside of notes, for example in
@@ -171,14 +192,27 @@ impl PublicKey {
                 let key = key.try_into().map_err(|_| E::PublicKey)?;
                 VerifyingKey::from_bytes(key).map(Self::Ed25519).map_err(|_| E::PublicKey)
             }
+            #[cfg(feature = "ecdsa")]
+            ECDSA => ecdsa::PublicKey::parse(key).map(Self::EcdsaP256).ok_or(E::PublicKey),
             other => Err(E::SignatureType(other)),
         }
     }
 
-    /// Signature type and public key, as in a vkey and under the key ID.
+    /// Signature type and public key, as in a vkey.
     fn to_typed_bytes(&self) -> Vec<u8> {
         match self {
             Self::Ed25519(key) => [&[ED25519], &key.as_bytes()[..]].concat(),
+            #[cfg(feature = "ecdsa")]
+            Self::EcdsaP256(key) => [&[ECDSA], &key.to_der()[..]].concat(),
+        }
+    }
+
+    /// The ID under this name: the recommended one, but of ECDSA.
+    fn key_id(&self, name: &KeyName) -> KeyId {
+        match self {
+            Self::Ed25519(_) => KeyId::of(name, &self.to_typed_bytes()),
+            #[cfg(feature = "ecdsa")]
+            Self::EcdsaP256(key) => key.key_id(),
         }
     }
 }
@@ -195,10 +229,8 @@ impl FromStr for VerifierKey {
         let key_id = text::parse_hex(key_id).map(KeyId).ok_or(E::KeyId)?;
         let typed = text::parse_base64(key).ok_or(E::Base64)?;
         let public = PublicKey::parse(&typed)?;
-        if key_id != KeyId::of(&name, &typed) {
-            return Err(E::Mismatch);
-        }
-        Ok(Self { name, key_id, public })
+        let key = Self::new(name, public);
+        if key.key_id == key_id { Ok(key) } else { Err(E::Mismatch) }
     }
 }
 

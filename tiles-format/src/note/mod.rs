@@ -2,6 +2,8 @@
 //!
 //! [signed-note]: https://c2sp.org/signed-note
 
+#[cfg(feature = "ecdsa")]
+mod ecdsa;
 mod key;
 mod signing;
 

@@ -1,5 +1,8 @@
 //! Secret keys in the form of Go's `golang.org/x/mod/sumdb/note`:
 //! `PRIVATE+KEY+<name>+<key ID>+<base64 of signature type and seed>`.
+//!
+//! That form has no ECDSA keys. Here they stand in it as Ed25519 keys do, with the 32 bytes of the secret number
+//! for a seed.
 
 use core::fmt;
 use core::str::FromStr;
@@ -8,6 +11,8 @@ use base64ct::{Base64, Encoding};
 use ed25519_dalek::Signer;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "ecdsa")]
+use super::ecdsa::{self, ECDSA};
 use super::key::{ED25519, KeyId, KeyName, KeyNameError, VerifierKey};
 use super::{Note, NoteSignature, ParseNoteError};
 use crate::text;
@@ -16,7 +21,13 @@ use crate::text;
 /// [`to_note_form`](Self::to_note_form).
 pub struct SigningKey {
     name: KeyName,
-    secret: ed25519_dalek::SigningKey,
+    secret: Secret,
+}
+
+enum Secret {
+    Ed25519(ed25519_dalek::SigningKey),
+    #[cfg(feature = "ecdsa")]
+    EcdsaP256(ecdsa::SecretKey),
 }
 
 /// Why a text is no secret key. It never quotes the text.
@@ -38,8 +49,8 @@ pub enum ParseSigningKeyError {
     /// The signature type is not known here.
     #[error("signature type {0:#04x} is not supported")]
     SignatureType(u8),
-    /// The seed has not 32 bytes.
-    #[error("the secret seed has not 32 bytes")]
+    /// The seed has not 32 bytes, or is no secret number of ECDSA.
+    #[error("the secret is not 32 bytes that make a key")]
     Seed,
     /// The key ID is not that of this name and key.
     #[error("the key ID is not that of this name and key: a part was changed")]
@@ -51,7 +62,16 @@ impl SigningKey {
     #[must_use]
     pub fn from_seed(name: KeyName, seed: [u8; 32]) -> Self {
         let seed = Zeroizing::new(seed);
-        Self { name, secret: ed25519_dalek::SigningKey::from_bytes(&seed) }
+        Self { name, secret: Secret::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed)) }
+    }
+
+    /// The ECDSA key on the curve P-256 whose secret number is this, big-endian; it must be random and secret.
+    /// `None` for the few numbers that make no key: draw another.
+    #[cfg(feature = "ecdsa")]
+    #[must_use]
+    pub fn ecdsa_from_secret(name: KeyName, secret: [u8; 32]) -> Option<Self> {
+        let secret = Zeroizing::new(secret);
+        Some(Self { name, secret: Secret::EcdsaP256(ecdsa::SecretKey::from_bytes(&secret[..])?) })
     }
 
     /// The name of the key; of a log's key it is the log's origin.
@@ -63,7 +83,12 @@ impl SigningKey {
     /// The public half.
     #[must_use]
     pub fn verifier_key(&self) -> VerifierKey {
-        VerifierKey::ed25519(self.name.clone(), self.secret.verifying_key())
+        let name = self.name.clone();
+        match &self.secret {
+            Secret::Ed25519(secret) => VerifierKey::ed25519(name, secret.verifying_key()),
+            #[cfg(feature = "ecdsa")]
+            Secret::EcdsaP256(secret) => VerifierKey::ecdsa(name, secret.public()),
+        }
     }
 
     /// Signs a text that ends in a newline.
@@ -71,7 +96,11 @@ impl SigningKey {
     /// # Errors
     /// Where the text cannot be the text of a note: no final newline, or a control character.
     pub fn sign(&self, text: String) -> Result<Note, ParseNoteError> {
-        let signature = self.secret.sign(text.as_bytes()).to_vec();
+        let signature = match &self.secret {
+            Secret::Ed25519(secret) => secret.sign(text.as_bytes()).to_vec(),
+            #[cfg(feature = "ecdsa")]
+            Secret::EcdsaP256(secret) => secret.sign(text.as_bytes()),
+        };
         Note::new(text, vec![NoteSignature::new(&self.verifier_key(), signature)])
     }
 
@@ -79,7 +108,14 @@ impl SigningKey {
     #[must_use]
     pub fn to_note_form(&self) -> Zeroizing<String> {
         let mut typed = Zeroizing::new([ED25519; 33]);
-        typed[1..].copy_from_slice(self.secret.as_bytes());
+        match &self.secret {
+            Secret::Ed25519(secret) => typed[1..].copy_from_slice(secret.as_bytes()),
+            #[cfg(feature = "ecdsa")]
+            Secret::EcdsaP256(secret) => {
+                typed[0] = ECDSA;
+                typed[1..].copy_from_slice(&secret.to_bytes()[..]);
+            }
+        }
         let encoded = Zeroizing::new(Base64::encode_string(&typed[..]));
         let key_id = self.verifier_key().key_id();
         Zeroizing::new(format!("PRIVATE+KEY+{}+{key_id}+{}", self.name, *encoded))
@@ -108,7 +144,12 @@ impl SigningKey {
         match typed.split_first() {
             Some((&ED25519, seed)) => {
                 let seed = seed.try_into().map_err(|_| E::Seed)?;
-                Ok(Self { name, secret: ed25519_dalek::SigningKey::from_bytes(seed) })
+                Ok(Self { name, secret: Secret::Ed25519(ed25519_dalek::SigningKey::from_bytes(seed)) })
+            }
+            #[cfg(feature = "ecdsa")]
+            Some((&ECDSA, secret)) => {
+                let secret = ecdsa::SecretKey::from_bytes(secret).ok_or(E::Seed)?;
+                Ok(Self { name, secret: Secret::EcdsaP256(secret) })
             }
             Some((&other, _)) => Err(E::SignatureType(other)),
             None => Err(E::Base64),
@@ -123,22 +164,20 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The text is no Ed25519 key in PKCS#8 PEM form, or the key cannot be written so.
+/// The text is no key that signs notes in PKCS#8 PEM form, or the key cannot be written so.
 #[cfg(feature = "pkcs8")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not an Ed25519 secret key in PKCS#8 PEM form")]
+#[error("not a secret key in PKCS#8 PEM form, Ed25519 or ECDSA on the curve P-256")]
 pub struct Pkcs8Error;
 
 #[cfg(feature = "pkcs8")]
 impl SigningKey {
-    /// Reads an Ed25519 key in PKCS#8 PEM form, as OpenSSL writes it; it has no name of its own.
+    /// Reads a key in PKCS#8 PEM form, as OpenSSL writes it; it has no name of its own.
     ///
     /// # Errors
     /// Where the text is anything else.
     pub fn from_pkcs8_pem(name: KeyName, pem: &str) -> Result<Self, Pkcs8Error> {
-        use ed25519_dalek::pkcs8::DecodePrivateKey;
-        let secret = ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map_err(|_| Pkcs8Error)?;
-        Ok(Self { name, secret })
+        Ok(Self { name, secret: Secret::from_pkcs8_pem(pem).ok_or(Pkcs8Error)? })
     }
 
     /// The secret key in PKCS#8 PEM form; the name is not part of it.
@@ -146,9 +185,28 @@ impl SigningKey {
     /// # Errors
     /// None that is known of; the encoder's signature has one.
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, Pkcs8Error> {
+        self.secret.to_pkcs8_pem().ok_or(Pkcs8Error)
+    }
+}
+
+#[cfg(feature = "pkcs8")]
+impl Secret {
+    fn from_pkcs8_pem(pem: &str) -> Option<Self> {
+        use ed25519_dalek::pkcs8::DecodePrivateKey;
+        let secret = ed25519_dalek::SigningKey::from_pkcs8_pem(pem).ok().map(Self::Ed25519);
+        #[cfg(feature = "ecdsa")]
+        let secret = secret.or_else(|| ecdsa::SecretKey::from_pkcs8_pem(pem).map(Self::EcdsaP256));
+        secret
+    }
+
+    fn to_pkcs8_pem(&self) -> Option<Zeroizing<String>> {
         use ed25519_dalek::pkcs8::EncodePrivateKey;
         use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-        self.secret.to_pkcs8_pem(LineEnding::LF).map_err(|_| Pkcs8Error)
+        match self {
+            Self::Ed25519(secret) => secret.to_pkcs8_pem(LineEnding::LF).ok(),
+            #[cfg(feature = "ecdsa")]
+            Self::EcdsaP256(secret) => secret.to_pkcs8_pem(),
+        }
     }
 }
 

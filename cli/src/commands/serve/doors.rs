@@ -6,17 +6,14 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, ready};
 use kiln_http::{AdminHandler, Handler, Incoming, Limits, Request, Response, StatusCode, cors, reply};
-use kiln_sequencer::{Description, LogServer, SubmissionLimits};
-use kiln_storage::AnyRegister;
+use kiln_sequencer::{Description, SubmissionLimits};
 use kiln_tiles::TrustedLog;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::Stop;
+use super::front::Front;
 use crate::failure::Failure;
-use crate::store::OpenStore;
-
-type Server = LogServer<OpenStore, AnyRegister>;
 
 /// Where a log answers.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,7 +29,7 @@ pub(super) struct DoorArgs {
     admin_listen: Option<String>,
     /// The URL under which others reach --listen, for log.json [default: that of --listen].
     #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    pub(super) url: Option<String>,
     /// The URL under which others reach the reads, for log.json [default: --url or that of --read-listen].
     /// What is read there at a start is one more voice that tells of a store that went back in time.
     #[arg(long, value_name = "URL")]
@@ -70,6 +67,11 @@ impl Doors {
         Ok(Self { front, reads, admin, submission_url, read_url })
     }
 
+    /// Where others submit.
+    pub(super) fn submission_url(&self) -> &str {
+        &self.submission_url
+    }
+
     /// What `log.json` says.
     pub(super) fn describe(&self, log: &TrustedLog, limits: SubmissionLimits) -> Description {
         Description {
@@ -82,13 +84,7 @@ impl Doors {
     }
 
     /// Answers from now on, until `stop` says so.
-    pub(super) fn serve(
-        self,
-        server: &Arc<Server>,
-        connections: usize,
-        files: Option<u64>,
-        stop: &Stop,
-    ) -> Served {
+    pub(super) fn serve(self, server: &Front, connections: usize, files: Option<u64>, stop: &Stop) -> Served {
         let listeners = 1 + usize::from(self.reads.is_some());
         let connections =
             files.map_or(connections, |files| connections_within(files, listeners, connections));
@@ -179,7 +175,7 @@ enum Role {
 
 /// A listener's view of the log.
 struct Door {
-    server: Arc<Server>,
+    server: Front,
     role: Role,
 }
 
@@ -187,16 +183,22 @@ impl Handler for Door {
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
         let path = request.uri().path();
         match &self.role {
-            Role::Reads if matches!(path, "/add" | "/add-batch") => {
+            Role::Reads if matches!(path, "/add" | "/add-batch" | "/api/v2/log/entries") => {
                 Either::Left(ready(cors::open(reply::not_found())))
             }
-            Role::Submissions(url) if path == "/checkpoint" || path.starts_with("/tile/") => {
+            Role::Submissions(url) if is_read(path) => {
                 let message = format!("this log is read at {url}\n");
                 Either::Left(ready(cors::open(reply::text(StatusCode::NOT_FOUND, message))))
             }
             _ => Either::Right(self.server.handle(request)),
         }
     }
+}
+
+/// Whether a path is one of the log that readers see, below `/` or below Rekor's API.
+fn is_read(path: &str) -> bool {
+    let path = path.strip_prefix("/api/v2").unwrap_or(path);
+    path == "/checkpoint" || path.starts_with("/tile/")
 }
 
 #[cfg(test)]

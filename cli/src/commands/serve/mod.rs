@@ -2,8 +2,10 @@
 
 mod collecting;
 mod doors;
+mod front;
 mod opening;
 mod public;
+mod rekor;
 mod signals;
 mod words;
 
@@ -13,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_http::Relay;
+use kiln_rekor_server::RekorServer;
 use kiln_sequencer::{
-    CatchUp, Description, Holder, LoadError, LogServer, Options, PoolLimits, Sequencer, ServerOptions,
-    Shared, State, Status, SubmissionLimits, Writer,
+    CatchUp, Description, Holder, LoadError, LogServer, MAX_ROUND_BYTES, Options, PoolLimits, Sequencer,
+    ServerOptions, Shared, State, Status, SubmissionLimits, Submissions, Writer,
 };
 use kiln_storage::AnyRegister;
 use kiln_tiles::{KeyName, MAX_ENTRY_SIZE, TreeHead};
@@ -31,6 +34,8 @@ use crate::quantity::{parse_bytes, parse_span};
 use crate::store::{OpenStore, StorePlace, put};
 use collecting::GcArgs;
 use doors::{DoorArgs, Doors};
+use front::Front;
+use rekor::RekorArgs;
 
 type OpenSequencer = Sequencer<OpenStore, AnyRegister>;
 type OpenWriter = Writer<OpenStore, AnyRegister>;
@@ -46,7 +51,8 @@ type SharedLog = Shared<OpenStore, AnyRegister>;
 Examples:
   kiln serve ./log
   kiln serve /srv/log --origin example.com/releases --listen 0.0.0.0:8080 --admin-listen 127.0.0.1:9090
-  kiln serve s3://bucket/log --key release.key --guard s3://guards --standby")]
+  kiln serve s3://bucket/log --key release.key --guard s3://guards --standby
+  kiln serve /srv/rekor --rekor --origin rekor.example.com --url https://rekor.example.com")]
 pub(crate) struct Serve {
     /// Where the log lives, or will: a folder (DIR/public is what readers see, DIR/private its own), or
     /// s3://bucket/prefix, gs://bucket/prefix or az://container/prefix.
@@ -86,6 +92,11 @@ pub(crate) struct Serve {
     cache_dir: Option<PathBuf>,
     #[command(flatten)]
     gc: GcArgs,
+    /// Take no entries: the log is only read. Whoever submits is told so, with 410, or 405 by Rekor's API.
+    #[arg(long)]
+    read_only: bool,
+    #[command(flatten)]
+    rekor: RekorArgs,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -102,9 +113,9 @@ enum DedupMode {
 /// What may be used up.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct LimitArgs {
-    /// A round starts early when this many bytes wait.
-    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = parse_bytes)]
-    round_bytes: usize,
+    /// A round starts early when this many bytes wait [default: 2MiB on a folder, 16MiB in an object store].
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    round_bytes: Option<usize>,
     /// The most entries that wait for a round; above it answers are 503.
     #[arg(long, value_name = "N", default_value_t = 1 << 20)]
     pool_entries: usize,
@@ -125,6 +136,10 @@ struct LimitArgs {
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     max_connections: usize,
 }
+
+/// How many bytes make a round on a folder. What a round costs beyond its entries is little there beside the
+/// cost of so many, and who submits much need not wait for the interval (decision 17).
+const FOLDER_ROUND_BYTES: usize = 2 << 20;
 
 /// The number is no length of an entry.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -147,7 +162,7 @@ impl Serve {
         if made && doors.is_err() {
             return doors.map(drop); // and nothing was made
         }
-        let opened = self.open(made).await?;
+        let opened = self.open(made, doors.as_ref().ok()).await?;
         let doors = match doors {
             Ok(doors) => doors,
             // Who has the port is most often who has the store.
@@ -156,7 +171,7 @@ impl Serve {
         let description = doors.describe(opened.log.trusted(), self.submission_limits());
         let sequencer = Sequencer::new(opened.log, self.options(&description));
         let shared = sequencer.shared();
-        let server = Arc::new(self.server(shared.clone(), &description)?);
+        let server = self.front(shared.clone(), &description)?;
         let served = doors.serve(&server, self.limits.max_connections, files, &stop);
         self.gc.start(&sequencer, self.store.as_folder().is_some(), &stop);
         let running = if self.standby {
@@ -181,11 +196,24 @@ impl Serve {
 
     fn options(&self, description: &Description) -> Options {
         let LimitArgs { round_bytes, pool_entries, pool_bytes, .. } = self.limits;
-        let pool = PoolLimits { entries: pool_entries, bytes: pool_bytes, round_bytes };
+        let usual = if self.store.as_folder().is_some() { FOLDER_ROUND_BYTES } else { MAX_ROUND_BYTES };
+        let pool = PoolLimits {
+            entries: pool_entries,
+            bytes: pool_bytes,
+            round_bytes: round_bytes.unwrap_or(usual),
+        };
         let holder =
             Holder { name: environment::process_name("kiln serve"), url: description.submission_url.clone() };
         let Self { interval, accept_head, standby, lease, .. } = *self;
         Options { interval, pool, accept_head, holder, standby, lease }
+    }
+
+    fn front(&self, shared: Arc<SharedLog>, description: &Description) -> Result<Front, Failure> {
+        let log = Arc::new(self.server(shared, description)?);
+        Ok(match self.rekor.options() {
+            Some(options) => Front::Rekor(Arc::new(RekorServer::new(log, options))),
+            None => Front::Log(log),
+        })
     }
 
     fn server(
@@ -206,7 +234,13 @@ impl Serve {
         let usual = ServerOptions::default();
         let answer_timeout = usual.answer_timeout + 2 * self.interval;
         let LimitArgs { body_bytes, answer_bytes, .. } = self.limits;
-        ServerOptions { limits: self.submission_limits(), answer_timeout, body_bytes, answer_bytes, ..usual }
+        let submissions = match (self.read_only, self.rekor.is_on()) {
+            (true, _) => Submissions::None,
+            (false, true) => Submissions::Elsewhere(RekorArgs::HINT),
+            (false, false) => Submissions::Raw,
+        };
+        let limits = self.submission_limits();
+        ServerOptions { submissions, limits, answer_timeout, body_bytes, answer_bytes, ..usual }
     }
 }
 

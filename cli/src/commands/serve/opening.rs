@@ -7,6 +7,7 @@ use kiln_sequencer::{Dedup, LoadError, Log, create_log};
 use kiln_storage::{AnyRegister, Register, Store};
 use kiln_tiles::{SigningKey, VerifierKey};
 
+use super::doors::Doors;
 use super::public::PublicUrl;
 use super::words::Made;
 use super::{DedupMode, Serve};
@@ -34,14 +35,15 @@ impl Opened {
 
 impl Serve {
     /// Opens the log, or makes it where there is none: then `make` is true.
-    pub(super) async fn open(&self, make: bool) -> Result<Opened, Failure> {
+    pub(super) async fn open(&self, make: bool, doors: Option<&Doors>) -> Result<Opened, Failure> {
         let guards = self.guard.outside(&self.store)?;
         self.warn_of_a_guard_of_ones_own(&guards);
         let (key, chosen) = if make {
-            self.store.key_of_new_log(&self.key, self.origin.as_ref())?
+            self.key_of_new_log(doors)?
         } else {
             (self.store.key(&self.key, self.origin.as_ref())?, false)
         };
+        self.rekor.check(key.name(), self.doors.url.as_deref())?;
         let (log, dedup_lock) = self.assemble(key, &guards).await?;
         if make {
             create_log(&log).await?;
@@ -49,6 +51,17 @@ impl Serve {
         let own_key = self.store.key_path().filter(|path| path.is_file());
         let key = own_key.map(|path| path.canonicalize().unwrap_or(path));
         Ok(Opened { log, made: make.then_some(Made { chosen, key }), dedup_lock })
+    }
+
+    /// The name of a Rekor log cannot be any other than that of its URL's host, and is checked before its key is made.
+    fn key_of_new_log(&self, doors: Option<&Doors>) -> Result<(SigningKey, bool), Failure> {
+        let by_url = || doors.and_then(|doors| self.rekor.origin(doors.submission_url()));
+        let origin = self.origin.clone().or_else(by_url);
+        if let Some(origin) = &origin {
+            self.rekor.check(origin, self.doors.url.as_deref())?;
+        }
+        let (key, _) = self.store.key_of_new_log(&self.key, origin.as_ref())?;
+        Ok((key, self.origin.is_none()))
     }
 
     async fn assemble(

@@ -1,0 +1,218 @@
+//! `kiln rekor trust-config`: the files by which Sigstore's clients find and believe a log.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use kiln_http::Uri;
+use kiln_rekor::{
+    Certificate, CertificateAuthority, ClientTrustConfig, DistinguishedName, KeyDetails, LogKey, PublicKey,
+    RekorLog, Service, ServiceConfiguration, SigningConfig, TimeRange, Timestamp, TransparencyLogInstance,
+    TrustedKey, TrustedRoot,
+};
+use kiln_tiles::{SigningKey, VerifierKey};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::files;
+use crate::keys::{KeyArgs, SecretKey};
+use crate::output::Output;
+use crate::reading::{given_vkey, parse_vkey};
+use crate::store::StorePlace;
+
+/// Write trusted_root.json and signing_config.json, which Sigstore's clients take as they are.
+///
+/// For the log alone: enough to sign and verify with keys of one's own. With --fulcio, --ct-log, --tsa and --oidc also
+/// for the other services of a private instance. client_trust_config.json is both files in one, for sigstore-python.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln rekor trust-config ./log --url https://rekor.example.com --out trust
+  kiln rekor trust-config ./log --url https://rekor.example.com --out trust \\
+    --fulcio https://fulcio.example.com=fulcio-chain.pem --ct-log https://ct.example.com=ct.pem \\
+    --tsa https://tsa.example.com/api/v1/timestamp=tsa-chain.pem --oidc https://login.example.com
+
+  cosign sign-blob --key cosign.key --trusted-root trust/trusted_root.json \\
+    --signing-config trust/signing_config.json --bundle b.sigstore.json FILE
+  sigstore --trust-config trust/client_trust_config.json sign FILE")]
+pub(crate) struct TrustConfig {
+    /// The log's store; a folder supplies the log's key.
+    store: StorePlace,
+    /// The URL under which clients reach the log: http(s), its host is the log's origin.
+    #[arg(long)]
+    url: String,
+    /// The folder that the files go to; it is made if it is not there.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// The log's verifier key, instead of what its store says; or set KILN_VKEY.
+    #[arg(long, value_name = "VKEY", value_parser = parse_vkey)]
+    vkey: Option<VerifierKey>,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// A certificate authority that speaks Fulcio's API, and its chain of certificates in PEM, the root last.
+    #[arg(long, value_name = "URL=FILE")]
+    fulcio: Vec<Place>,
+    /// A certificate transparency log, and its public key in PEM.
+    #[arg(long, value_name = "URL=FILE")]
+    ct_log: Vec<Place>,
+    /// A timestamp authority (RFC 3161): the URL that is posted to, and its chain of certificates in PEM, the
+    /// root last.
+    #[arg(long, value_name = "URL=FILE")]
+    tsa: Vec<Place>,
+    /// An identity provider.
+    #[arg(long, value_name = "URL")]
+    oidc: Vec<String>,
+    /// Since when the log and the services are to be believed and used, where no certificate says it.
+    #[arg(long, value_name = "TIME", default_value = "2020-01-01T00:00:00Z")]
+    start: Timestamp,
+    /// Who runs the services, as a host name [default: the host of --url].
+    #[arg(long, value_name = "NAME")]
+    operator: Option<String>,
+}
+
+/// A service, and the file with its key or chain.
+#[derive(Clone, Debug)]
+struct Place {
+    url: String,
+    file: PathBuf,
+}
+
+/// The text is no `URL=FILE`.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("not URL=FILE, such as https://fulcio.example.com=chain.pem")]
+struct ParsePlaceError;
+
+impl FromStr for Place {
+    type Err = ParsePlaceError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePlaceError> {
+        let (url, file) = text.rsplit_once('=').ok_or(ParsePlaceError)?;
+        let uri: Uri = url.parse().map_err(|_| ParsePlaceError)?;
+        let valid = uri.scheme().is_some() && uri.host().is_some() && !file.is_empty();
+        valid.then(|| Self { url: url.to_owned(), file: file.into() }).ok_or(ParsePlaceError)
+    }
+}
+
+/// Longer than any chain of certificates.
+const MAX_PEM: usize = 1 << 20;
+
+impl TrustConfig {
+    pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
+        let log = self.log()?;
+        let (root, config) = (self.trusted_root(&log)?, self.signing_config());
+        fs::create_dir_all(&self.out).map_err(|error| Failure::file(&self.out, &error))?;
+        let both = ClientTrustConfig::new(root.clone(), config.clone());
+        for (name, text) in [
+            ("trusted_root.json", root.to_json()),
+            ("signing_config.json", config.to_json()),
+            ("client_trust_config.json", both.to_json()),
+        ] {
+            let path = self.out.join(name);
+            files::replace(&path, text.as_bytes())?;
+            let file = path.display().to_string();
+            output.result(&file, || json!({ "file": file }))?;
+        }
+        Ok(())
+    }
+
+    fn log(&self) -> Result<RekorLog, Failure> {
+        let vkey = match given_vkey(self.vkey.as_ref())? {
+            Some(vkey) => vkey,
+            None => self.key()?.verifier_key(),
+        };
+        let key = LogKey::of(&vkey).ok_or_else(|| {
+            Failure::usage(format!("Sigstore's clients know no log keys of the type of {vkey}"))
+        })?;
+        Ok(RekorLog::new(vkey.name().clone(), key))
+    }
+
+    /// The log's key. One without a name can only be meant for the host of the URL.
+    fn key(&self) -> Result<SigningKey, Failure> {
+        match self.key.given()? {
+            None => self.store.key(&self.key, None),
+            Some(key @ SecretKey::Pem(_)) => {
+                let host = self.host().and_then(|host| host.parse().ok());
+                key.named(host.as_ref())
+            }
+            Some(key) => key.named(None),
+        }
+    }
+
+    fn trusted_root(&self, log: &RekorLog) -> Result<TrustedRoot, Failure> {
+        let mut tlog = TransparencyLogInstance::rekor(&self.url, log, self.start).ok_or_else(|| {
+            Failure::usage(format!(
+                "the log's origin is {}, which is not the host of {}: no Sigstore client would verify its checkpoints",
+                log.origin(),
+                self.url
+            ))
+        })?;
+        tlog.operator = None; // of a later media type than sigstore-python takes
+        let authorities = |places: &[Place]| {
+            places.iter().map(|place| self.authority(place)).collect::<Result<_, Failure>>()
+        };
+        let mut root = TrustedRoot::default();
+        root.tlogs = vec![tlog];
+        root.certificate_authorities = authorities(&self.fulcio)?;
+        root.ctlogs = self.ct_log.iter().map(|place| self.ct_log(place)).collect::<Result<_, _>>()?;
+        root.timestamp_authorities = authorities(&self.tsa)?;
+        Ok(root)
+    }
+
+    /// An authority, to be believed for as long as its first certificate says.
+    fn authority(&self, place: &Place) -> Result<CertificateAuthority, Failure> {
+        let pem = read(&place.file)?;
+        let chain: Result<Vec<Vec<u8>>, _> =
+            CertificateDer::pem_slice_iter(&pem).map(|der| der.map(|der| der.to_vec())).collect();
+        let chain = chain.map_err(|error| unusable(&place.file, &error))?;
+        let first = chain.first().ok_or_else(|| unusable(&place.file, &"no certificate in PEM form"))?;
+        for der in &chain {
+            Certificate::from_der(der).map_err(|error| unusable(&place.file, &error))?;
+        }
+        let first = Certificate::from_der(first).map_err(|error| unusable(&place.file, &error))?;
+        let first = first.identity().map_err(|error| unusable(&place.file, &error))?;
+        let subject = DistinguishedName { organization: self.operator(), common_name: first.subject };
+        let valid_for = TimeRange { start: first.not_before, end: Some(first.not_after) };
+        Ok(CertificateAuthority::new(subject, &place.url, chain, valid_for))
+    }
+
+    fn ct_log(&self, place: &Place) -> Result<TransparencyLogInstance, Failure> {
+        let pem = read(&place.file)?;
+        let der =
+            SubjectPublicKeyInfoDer::from_pem_slice(&pem).map_err(|error| unusable(&place.file, &error))?;
+        let key = PublicKey::from_spki_der(&der).map_err(|error| unusable(&place.file, &error))?;
+        let details = KeyDetails::of_key(key.kind())
+            .ok_or_else(|| unusable(&place.file, &"no kind of key that a log has"))?;
+        Ok(TransparencyLogInstance::ct_log(&place.url, TrustedKey::new(&der, details, self.start)))
+    }
+
+    fn signing_config(&self) -> SigningConfig {
+        let operator = self.operator();
+        let service = |url: &str, version| Service::new(url, version, self.start, &operator);
+        let mut config = SigningConfig::default();
+        config.ca_urls = self.fulcio.iter().map(|place| service(&place.url, 1)).collect();
+        config.oidc_urls = self.oidc.iter().map(|url| service(url, 1)).collect();
+        config.rekor_tlog_urls = vec![service(&self.url, 2)];
+        config.rekor_tlog_config = Some(ServiceConfiguration::ANY);
+        config.tsa_urls = self.tsa.iter().map(|place| service(&place.url, 1)).collect();
+        config.tsa_config = (!self.tsa.is_empty()).then_some(ServiceConfiguration::ANY);
+        config
+    }
+
+    fn operator(&self) -> String {
+        self.operator.clone().or_else(|| self.host()).unwrap_or_default()
+    }
+
+    fn host(&self) -> Option<String> {
+        self.url.parse::<Uri>().ok()?.host().map(str::to_owned)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    files::read(path, MAX_PEM)
+}
+
+fn unusable(path: &Path, error: &impl std::fmt::Display) -> Failure {
+    Failure::usage(format!("{}: {error}", path.display()))
+}
