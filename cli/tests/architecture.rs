@@ -21,8 +21,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kiln-sequencer", &["kiln-tiles", "kiln-storage", "kiln-http"]),
     ("kiln-client", &["kiln-tiles", "kiln-storage"]),
     ("kiln-rekor", &["kiln-tiles"]),
+    ("kiln-rekor-server", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-rekor"]),
     // The binary is wiring: it imports all that runs.
-    ("kiln", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-client"]),
+    (
+        "kiln",
+        &[
+            "kiln-tiles",
+            "kiln-storage",
+            "kiln-http",
+            "kiln-sequencer",
+            "kiln-client",
+            "kiln-rekor",
+            "kiln-rekor-server",
+        ],
+    ),
     // Nobody imports these but tests.
     ("kiln-simulator", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-client"]),
     ("kiln-bench", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-client"]),
