@@ -20,8 +20,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kiln-storage", &["kiln-tiles"]),
     ("kiln-sequencer", &["kiln-tiles", "kiln-storage", "kiln-http"]),
     ("kiln-client", &["kiln-tiles", "kiln-storage"]),
+    ("kiln-rekor", &["kiln-tiles"]),
+    ("kiln-rekor-server", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-rekor"]),
     // The binary is wiring: it imports all that runs.
-    ("kiln", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-client"]),
+    (
+        "kiln",
+        &[
+            "kiln-tiles",
+            "kiln-storage",
+            "kiln-http",
+            "kiln-sequencer",
+            "kiln-client",
+            "kiln-rekor",
+            "kiln-rekor-server",
+        ],
+    ),
     // Nobody imports these but tests.
     ("kiln-simulator", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-client"]),
     ("kiln-bench", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-client"]),
@@ -35,7 +48,7 @@ const OPTIONAL: &[(&str, &str)] = &[("kiln-client", "kiln-storage")];
 const TEST_ONLY: &[&str] = &["kiln-simulator", "kiln-bench", "round-model"];
 
 /// Crates without clock, network, randomness and async.
-const PURE: &[&str] = &["kiln-tiles"];
+const PURE: &[&str] = &["kiln-tiles", "kiln-rekor"];
 
 /// What brings one of these in.
 const IMPURE: &[&str] = &[

@@ -1,5 +1,5 @@
-//! Sigstore bundles (`.sigstore.json`), versions 0.1 to 0.3, as [protobuf-specs] defines them: what was signed, by whom,
-//! and where that is logged.
+//! Sigstore bundles (`.sigstore.json`), versions 0.1 to 0.3, as [protobuf-specs] defines them: what was
+//! signed, by whom, and where that is logged.
 //!
 //! [protobuf-specs]: https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto
 

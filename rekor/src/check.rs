@@ -153,8 +153,9 @@ fn dsse(
     let keys = verifiers.into_iter().map(|verifier| checked(verifier, EntryKind::Dsse, policy));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let encoding = envelope.pre_authentication_encoding();
-    let signatures =
-        envelope.signatures.iter().map(|signature| signed_by_one_of(&keys, &encoding, signature));
+    let signers: Vec<_> =
+        keys.into_iter().map(|(verifier, key)| Signer::new(verifier, key, &encoding)).collect();
+    let signatures = envelope.signatures.iter().map(|signature| signed_by_one_of(&signers, signature));
     let signatures = signatures.collect::<Result<_, _>>()?;
     let payload_hash = Digest::of(HashAlgorithm::Sha2_256, &envelope.payload);
     let entry = Dsse::new(payload_hash, signatures).expect("the counts and the hash were checked above");
@@ -176,14 +177,39 @@ fn check_counts(envelope: &Envelope, verifiers: &[AskedVerifier]) -> Result<(), 
     if empty { Err(RequestFault::NoSignature) } else { Ok(()) }
 }
 
+/// A key, and what it must have signed. Hashed once, however many signatures are tried.
+struct Signer<'a> {
+    verifier: Verifier,
+    key: PublicKey,
+    signed: Signed<'a>,
+}
+
+enum Signed<'a> {
+    Digest(Digest),
+    Message(&'a [u8]), // by pure Ed25519
+}
+
+impl<'a> Signer<'a> {
+    fn new(verifier: Verifier, key: PublicKey, encoding: &'a [u8]) -> Self {
+        let digest = verifier.details().hash_algorithm().map(|algorithm| Digest::of(algorithm, encoding));
+        Self { verifier, key, signed: digest.map_or(Signed::Message(encoding), Signed::Digest) }
+    }
+
+    fn has_made(&self, signature: &[u8]) -> bool {
+        let verified = match &self.signed {
+            Signed::Digest(digest) => verify_digest(&self.key, digest, signature),
+            Signed::Message(message) => {
+                verify_message(&self.key, self.verifier.details(), message, signature)
+            }
+        };
+        verified.is_ok()
+    }
+}
+
 fn signed_by_one_of(
-    keys: &[(Verifier, PublicKey)],
-    encoding: &[u8],
+    signers: &[Signer<'_>],
     signature: &EnvelopeSignature,
 ) -> Result<Signature, RequestFault> {
-    let signed = |(verifier, key): &&(Verifier, PublicKey)| {
-        verify_message(key, verifier.details(), encoding, &signature.sig).is_ok()
-    };
-    let (verifier, _) = keys.iter().find(signed).ok_or(BadSignature)?;
-    Ok(Signature { content: signature.sig.clone(), verifier: verifier.clone() })
+    let signer = signers.iter().find(|signer| signer.has_made(&signature.sig)).ok_or(BadSignature)?;
+    Ok(Signature { content: signature.sig.clone(), verifier: signer.verifier.clone() })
 }

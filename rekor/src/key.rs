@@ -198,7 +198,7 @@ pub(crate) mod tests {
 
     pub(crate) fn rsa(bits: usize, exponent: &[u8]) -> Vec<u8> {
         let mut modulus = vec![0xff; bits / 8];
-        if bits % 8 != 0 {
+        if !bits.is_multiple_of(8) {
             modulus.insert(0, (1 << (bits % 8)) - 1);
         }
         let numbers = [Uint::new(&modulus).unwrap(), Uint::new(exponent).unwrap()];

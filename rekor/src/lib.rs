@@ -1,5 +1,5 @@
-//! Rekor v2 as data: what Sigstore's clients send to a log, what the log holds, and what it answers. Pure: no clock, no
-//! network, no randomness, no async. Without default features it builds for WebAssembly.
+//! Rekor v2 as data: what Sigstore's clients send to a log, what the log holds, and what it answers. Pure:
+//! no clock, no network, no randomness, no async. Without default features it builds for WebAssembly.
 //!
 //! | type | what it is | where it comes from |
 //! |---|---|---|
@@ -30,8 +30,8 @@
 //!
 //! # Features
 //!
-//! `signatures` (default): `CreateEntryRequest::verify` and all else that verifies signatures by ECDSA and RSA. Without
-//! it, what verifies is the log part of bundles, from logs with Ed25519 keys.
+//! `signatures` (default): `CreateEntryRequest::verify` and all else that verifies signatures by ECDSA and
+//! RSA. Without it, what verifies is the log part of bundles, from logs with Ed25519 keys.
 
 mod authority;
 mod base64;
@@ -87,7 +87,11 @@ pub use rekor_log::{OpenRekorCheckpointError, RekorLog};
 pub use request::{CreateEntryRequest, ParseRequestError};
 #[cfg(feature = "signatures")]
 pub use signature::{BadSignature, verify_digest, verify_message};
-pub use signing_config::{ClientTrustConfig, Service, ServiceConfiguration, ServiceSelector, SigningConfig};
+pub use signing_config::{
+    ClientTrustConfig, Service, ServiceConfiguration, ServiceSelector, SigningConfig, SigningConfigMediaType,
+};
 pub use timestamp::{ParseTimestampError, Timestamp};
-pub use trusted_root::{TransparencyLogInstance, TrustedKey, TrustedLogError, TrustedRoot};
+pub use trusted_root::{
+    TransparencyLogInstance, TrustedKey, TrustedLogError, TrustedRoot, TrustedRootMediaType,
+};
 pub use verifier::{KeyMaterial, KeyMaterialError, KeyMismatch, Verifier, VerifierError};

@@ -14,7 +14,9 @@ use crate::trusted_root::TrustedRoot;
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SigningConfig {
-    media_type: SigningConfigMediaType,
+    /// The media type.
+    #[serde(alias = "media_type")]
+    pub media_type: SigningConfigMediaType,
     /// Certificate authorities: their base URLs.
     #[serde(default, alias = "ca_urls", deserialize_with = "json::objects")]
     pub ca_urls: Vec<Service>,
@@ -37,8 +39,11 @@ pub struct SigningConfig {
     pub tsa_config: Option<ServiceConfiguration>,
 }
 
+/// Media types of signing configs.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-enum SigningConfigMediaType {
+#[non_exhaustive]
+pub enum SigningConfigMediaType {
+    /// Version 0.2, the first that knows Rekor v2.
     #[default]
     #[serde(rename = "application/vnd.dev.sigstore.signingconfig.v0.2+json")]
     V02,
@@ -118,6 +123,7 @@ impl SigningConfig {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClientTrustConfig {
+    #[serde(alias = "media_type")]
     media_type: ClientTrustConfigMediaType,
     /// Whom to believe.
     #[serde(alias = "trusted_root", deserialize_with = "json::object")]

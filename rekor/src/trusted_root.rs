@@ -21,7 +21,9 @@ use crate::timestamp::Timestamp;
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrustedRoot {
-    media_type: TrustedRootMediaType,
+    /// The media type.
+    #[serde(alias = "media_type")]
+    pub media_type: TrustedRootMediaType,
     /// Rekor logs.
     #[serde(default, deserialize_with = "json::objects")]
     pub tlogs: Vec<TransparencyLogInstance>,
@@ -36,14 +38,18 @@ pub struct TrustedRoot {
     pub timestamp_authorities: Vec<CertificateAuthority>,
 }
 
-/// The one media type that is written; the others are read.
+/// Media types of trusted roots, which differ in fields that may be left out.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-enum TrustedRootMediaType {
+#[non_exhaustive]
+pub enum TrustedRootMediaType {
+    /// Version 0.1, in the form that all clients read: sigstore-go reads no other.
     #[default]
     #[serde(rename = "application/vnd.dev.sigstore.trustedroot+json;version=0.1")]
     V01,
+    /// Version 0.1, in its later form.
     #[serde(rename = "application/vnd.dev.sigstore.trustedroot.v0.1+json")]
     NewV01,
+    /// Version 0.2.
     #[serde(rename = "application/vnd.dev.sigstore.trustedroot.v0.2+json")]
     V02,
 }
@@ -173,8 +179,8 @@ impl TransparencyLogInstance {
         self.log_id.bytes().try_into().ok().map(LogId::from_bytes)
     }
 
-    /// The log, as one whose checkpoints can be verified: a Rekor v2, with the host of its URL for an origin, as
-    /// sigstore-go has it.
+    /// The log, as one whose checkpoints can be verified: a Rekor v2, with the host of its URL for an
+    /// origin, as sigstore-go has it. When its key counts is for the caller: entries of Rekor v2 have no time.
     ///
     /// # Errors
     /// Where it is another, or key, host and ID do not fit together.

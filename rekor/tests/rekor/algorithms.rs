@@ -1,8 +1,8 @@
 //! Every kind of key that is accepted, under its own name and under every other.
 
 use kiln_rekor::{
-    CreateEntryRequest, Digest, Entry, KeyDetails, KeyMaterial, LogKey, Policy, RekorLog, RequestFault, Spec,
-    Verifier,
+    CreateEntryRequest, Digest, Entry, EntrySignatureError, HashedRekord, KeyDetails, KeyMaterial, LogKey,
+    Policy, RekorLog, RequestFault, Signature, Spec, Verifier,
 };
 use kiln_tiles::{Checkpoint, Hash, TreeHead};
 
@@ -37,7 +37,7 @@ fn no_key_passes_under_the_name_of_another() {
             match fault {
                 RequestFault::NotAccepted(refused) => assert!(!details.is_accepted() && refused == details),
                 RequestFault::Mismatch(mismatch) => {
-                    assert!(details.is_accepted() && mismatch.details == details)
+                    assert!(details.is_accepted() && mismatch.details == details);
                 }
                 other => panic!("{} as {details}: {other}", signer.details),
             }
@@ -112,11 +112,10 @@ fn a_policy_narrows_what_is_taken() {
 }
 
 /// A note that a key signed which is not of Ed25519.
-fn signed_note(signer: &Signer, log: &RekorLog, text: &str, signature: Vec<u8>) -> Vec<u8> {
-    let bytes = [&log.id().key_id().as_bytes()[..], &signature].concat();
-    let line = serde_json::to_string(&base64(&bytes)).unwrap();
+fn signed_note(signer: &Signer, log: &RekorLog, text: &str, signature: &[u8]) -> Vec<u8> {
+    let bytes = [&log.id().key_id().as_bytes()[..], signature].concat();
     assert_eq!(log.key().spki_der(), signer.spki);
-    format!("{text}\n— {} {}\n", log.origin(), line.trim_matches('"')).into_bytes()
+    format!("{text}\n— {} {}\n", log.origin(), base64(&bytes)).into_bytes()
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -134,15 +133,37 @@ fn logs_sign_checkpoints_with_keys_of_every_kind() {
         let pure = signer.details == KeyDetails::PkixEd25519Ph;
         let sign =
             |text: &str| if pure { signer.sign_pure(text.as_bytes()) } else { signer.sign(text.as_bytes()) };
-        let note = signed_note(signer, &log, &text, sign(&text));
+        let note = signed_note(signer, &log, &text, &sign(&text));
         assert_eq!(log.open_checkpoint(&note), Ok(head), "{}", signer.details);
-        let forged = signed_note(signer, &log, &text.replace("\n1\n", "\n2\n"), sign(&text));
+        let forged = signed_note(signer, &log, &text.replace("\n1\n", "\n2\n"), &sign(&text));
         assert!(log.open_checkpoint(&forged).is_err(), "{}", signer.details);
         let other = text.replace("log.example.com", "other.example");
-        let foreign = signed_note(signer, &log, &other, sign(&other));
+        let foreign = signed_note(signer, &log, &other, &sign(&other));
         assert!(log.open_checkpoint(&foreign).is_err(), "{}", signer.details);
     }
     let log = RekorLog::new("log.example.com".parse().unwrap(), LogKey::from_spki_der(&p256().spki).unwrap());
     let unsigned = format!("{text}\n— log.example.com AAAAAAAA\n");
     assert!(log.open_checkpoint(unsigned.as_bytes()).is_err());
+}
+
+/// Logs hold such entries from before their rule about key details. A monitor says so.
+#[test]
+fn an_entry_that_no_client_verifies_is_told() {
+    let signature = |details, signer: &Signer| {
+        let verifier = Verifier::new(details, KeyMaterial::PublicKey(signer.spki.clone()));
+        Signature { content: signer.sign(b"artifact"), verifier }
+    };
+    let data = Digest::of(p256().hash(), b"artifact");
+    let mislabelled = signature(KeyDetails::PkixRsaPkcs1v15_2048Sha256, p256());
+    let entry =
+        Entry::new(Spec::HashedRekord(HashedRekord { data: data.clone(), signature: mislabelled })).unwrap();
+    let Spec::HashedRekord(record) = Entry::parse(entry.body()).unwrap().spec().clone() else { panic!() };
+    assert!(matches!(record.verify(), Err(EntrySignatureError::Verifier(_))));
+
+    let signature = signature(p256().details, p256());
+    let long = Digest::of(ed25519().hash(), b"artifact");
+    let record = HashedRekord { data: long, signature: signature.clone() };
+    assert!(matches!(record.verify(), Err(EntrySignatureError::DigestAlgorithm { .. })));
+    let record = HashedRekord { data: Digest::of(p256().hash(), b"other"), signature };
+    assert!(matches!(record.verify(), Err(EntrySignatureError::Signature(_))));
 }

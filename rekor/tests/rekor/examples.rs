@@ -1,8 +1,8 @@
 //! What rekor-tiles wrote: requests, canonical bodies, and answers.
 
 use kiln_rekor::{
-    CreateEntryRequest, Entry, Envelope, EnvelopeSignature, HashedRekord, LogKey, Policy, RekorLog, Spec,
-    TransparencyLogEntry, VerifyLogEntryError,
+    CreateEntryRequest, Entry, Envelope, EnvelopeSignature, HashedRekord, LogKey, ParseEntryError, Policy,
+    RekorLog, Spec, TransparencyLogEntry, VerifyLogEntryError,
 };
 use kiln_tiles::Hash;
 use serde_json::Value;
@@ -45,6 +45,34 @@ fn a_request_makes_the_body_that_rekor_tiles_makes() {
         assert_eq!(entry.leaf_hash(), Hash::from_hex(leaf).unwrap(), "{name}");
         assert_eq!(Entry::parse(body.as_bytes()).unwrap(), entry, "{name}");
     }
+}
+
+/// A second spelling of a body would be a second entry for the same signature.
+#[test]
+fn a_body_in_another_spelling_is_no_entry() {
+    let body = text("p256-key.body.json");
+    for (from, to) in [
+        (r#""apiVersion":"0.0.2","kind":"hashedrekord""#, r#""kind":"hashedrekord","apiVersion":"0.0.2""#),
+        (r#"{"content""#, r#"{ "content""#),
+        ("rawBytes", "raw_bytes"),
+        (r#"3Xw=""#, r#"3Xw""#),
+        (r#""PKIX_ECDSA_P256_SHA_256""#, "5"),
+        ("SHA2_256", r"SHA2\u005f256"),
+        (r#""publicKey":{"#, r#""x509Certificate":null,"publicKey":{"#),
+    ] {
+        assert!(body.contains(from), "{from}");
+        assert!(Entry::parse(body.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+    }
+    assert!(matches!(Entry::parse(format!("{body} ").as_bytes()), Err(ParseEntryError::NotCanonical)));
+    assert!(matches!(
+        Entry::parse(body.replacen("0.0.2", "0.0.1", 1).as_bytes()),
+        Err(ParseEntryError::Kind)
+    ));
+    assert!(matches!(
+        Entry::parse(body.replacen("hashedrekord", "dsse", 1).as_bytes()),
+        Err(ParseEntryError::Kind)
+    ));
+    assert!(matches!(Entry::parse(&vec![b' '; 65_536]), Err(ParseEntryError::TooLong(_))));
 }
 
 #[test]

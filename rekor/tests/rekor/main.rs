@@ -10,3 +10,4 @@ mod identity;
 mod properties;
 mod refusals;
 mod support;
+mod whole;

@@ -17,19 +17,19 @@ use kiln_rekor::{
 };
 
 /// A file of `testdata/rekor`.
-pub fn file(name: &str) -> Vec<u8> {
+pub(crate) fn file(name: &str) -> Vec<u8> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/rekor")).join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A file that is text.
-pub fn text(name: &str) -> String {
+pub(crate) fn text(name: &str) -> String {
     String::from_utf8(file(name)).unwrap()
 }
 
-pub struct Signer {
-    pub details: KeyDetails,
-    pub spki: Vec<u8>,
+pub(crate) struct Signer {
+    pub(crate) details: KeyDetails,
+    pub(crate) spki: Vec<u8>,
     key: Key,
 }
 
@@ -40,21 +40,21 @@ enum Key {
 }
 
 /// One signer of each accepted kind. Made once: RSA keys take their time.
-pub fn signers() -> &'static [Signer] {
+pub(crate) fn signers() -> &'static [Signer] {
     static SIGNERS: OnceLock<Vec<Signer>> = OnceLock::new();
     SIGNERS.get_or_init(|| KeyDetails::ACCEPTED.into_iter().map(Signer::new).collect())
 }
 
-pub fn p256() -> &'static Signer {
+pub(crate) fn p256() -> &'static Signer {
     signers().iter().find(|signer| signer.details == KeyDetails::PkixEcdsaP256Sha256).unwrap()
 }
 
-pub fn ed25519() -> &'static Signer {
+pub(crate) fn ed25519() -> &'static Signer {
     signers().iter().find(|signer| signer.details == KeyDetails::PkixEd25519Ph).unwrap()
 }
 
 impl Signer {
-    pub fn new(details: KeyDetails) -> Self {
+    pub(crate) fn new(details: KeyDetails) -> Self {
         let (key, spki) = match details {
             KeyDetails::PkixEcdsaP256Sha256 => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING),
             KeyDetails::PkixEcdsaP384Sha384 => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING),
@@ -71,12 +71,12 @@ impl Signer {
         Self { details, spki, key }
     }
 
-    pub fn hash(&self) -> HashAlgorithm {
+    pub(crate) fn hash(&self) -> HashAlgorithm {
         self.details.hash_algorithm().unwrap()
     }
 
     /// Signs the digest of an artifact, as clients do.
-    pub fn sign(&self, artifact: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, artifact: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match &self.key {
             Key::Ecdsa(key) => key.sign_digest(&self.aws_digest(artifact)).unwrap().as_ref().to_vec(),
@@ -93,7 +93,7 @@ impl Signer {
     }
 
     /// Signs the artifact itself, with Ed25519.
-    pub fn sign_pure(&self, artifact: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign_pure(&self, artifact: &[u8]) -> Vec<u8> {
         use ed25519_dalek::Signer as _;
         let Key::Ed25519(key) = &self.key else { panic!("{} signs digests", self.details) };
         key.sign(artifact).to_vec()
@@ -108,18 +108,18 @@ impl Signer {
         aws_digest::digest(algorithm, artifact)
     }
 
-    pub fn verifier(&self) -> Verifier {
+    pub(crate) fn verifier(&self) -> Verifier {
         Verifier::new(self.details, KeyMaterial::PublicKey(self.spki.clone()))
     }
 
     /// The request for the signature over an artifact.
-    pub fn request(&self, artifact: &[u8]) -> Vec<u8> {
+    pub(crate) fn request(&self, artifact: &[u8]) -> Vec<u8> {
         let digest = Digest::of(self.hash(), artifact);
         request(digest.as_bytes(), self.sign(artifact), self.verifier())
     }
 }
 
-pub fn request(digest: &[u8], content: Vec<u8>, verifier: Verifier) -> Vec<u8> {
+pub(crate) fn request(digest: &[u8], content: Vec<u8>, verifier: Verifier) -> Vec<u8> {
     CreateEntryRequest::hashedrekord_json(digest, &Signature { content, verifier }).into_bytes()
 }
 
