@@ -152,12 +152,13 @@ impl TrustConfig {
         let authorities = |places: &[Place]| {
             places.iter().map(|place| self.authority(place)).collect::<Result<_, Failure>>()
         };
-        let mut root = TrustedRoot::default();
-        root.tlogs = vec![tlog];
-        root.certificate_authorities = authorities(&self.fulcio)?;
-        root.ctlogs = self.ct_log.iter().map(|place| self.ct_log(place)).collect::<Result<_, _>>()?;
-        root.timestamp_authorities = authorities(&self.tsa)?;
-        Ok(root)
+        Ok(TrustedRoot {
+            tlogs: vec![tlog],
+            certificate_authorities: authorities(&self.fulcio)?,
+            ctlogs: self.ct_log.iter().map(|place| self.ct_log(place)).collect::<Result<_, _>>()?,
+            timestamp_authorities: authorities(&self.tsa)?,
+            ..TrustedRoot::default()
+        })
     }
 
     /// An authority, to be believed for as long as its first certificate says.
@@ -190,14 +191,15 @@ impl TrustConfig {
     fn signing_config(&self) -> SigningConfig {
         let operator = self.operator();
         let service = |url: &str, version| Service::new(url, version, self.start, &operator);
-        let mut config = SigningConfig::default();
-        config.ca_urls = self.fulcio.iter().map(|place| service(&place.url, 1)).collect();
-        config.oidc_urls = self.oidc.iter().map(|url| service(url, 1)).collect();
-        config.rekor_tlog_urls = vec![service(&self.url, 2)];
-        config.rekor_tlog_config = Some(ServiceConfiguration::ANY);
-        config.tsa_urls = self.tsa.iter().map(|place| service(&place.url, 1)).collect();
-        config.tsa_config = (!self.tsa.is_empty()).then_some(ServiceConfiguration::ANY);
-        config
+        SigningConfig {
+            ca_urls: self.fulcio.iter().map(|place| service(&place.url, 1)).collect(),
+            oidc_urls: self.oidc.iter().map(|url| service(url, 1)).collect(),
+            rekor_tlog_urls: vec![service(&self.url, 2)],
+            rekor_tlog_config: Some(ServiceConfiguration::ANY),
+            tsa_urls: self.tsa.iter().map(|place| service(&place.url, 1)).collect(),
+            tsa_config: (!self.tsa.is_empty()).then_some(ServiceConfiguration::ANY),
+            ..SigningConfig::default()
+        }
     }
 
     fn operator(&self) -> String {
