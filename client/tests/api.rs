@@ -74,7 +74,7 @@ async fn what_cannot_be_read_is_an_error() {
     })
     .await;
     let api = to(&server);
-    let mut ask = async || api.post_json("x", String::new(), 10).await.unwrap_err();
+    let ask = async || api.post_json("x", String::new(), 10).await.unwrap_err();
     assert!(matches!(ask().await, HttpError::TooLong { limit: 10 }));
     assert!(matches!(ask().await, HttpError::Redirect { status: 307, .. }));
     assert!(matches!(ask().await, HttpError::Encoding(_)));
