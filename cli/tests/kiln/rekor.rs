@@ -227,6 +227,8 @@ fn the_origin_is_the_host_of_the_url() {
 fn the_files_for_clients_are_written() {
     let world = World::new();
     let server = serve(&world, &[]);
+    // It told everybody to use `kiln add`, which a Rekor log refuses.
+    assert!(server.printed.contains("kiln rekor trust-config") && !server.printed.contains("kiln add"));
     let config = ["rekor", "trust-config", "log", "--url", &server.url, "--out", "trust"];
     let written = world.kiln(&config).ok().text();
     assert_eq!(written.lines().count(), 3, "{written}");

@@ -4,6 +4,7 @@ mod decoded;
 mod facts;
 mod get;
 mod inspect;
+mod report;
 mod signed;
 mod trust;
 mod trust_config;
