@@ -218,6 +218,11 @@ fn the_origin_is_the_host_of_the_url() {
         &["--origin", "rekor.example", "--url", "https://example.com"],
         &["rekor.example", "example.com"],
     );
+    let server = world.serve(&["named", "--rekor", "--origin", "rekor.example"]);
+    assert!(
+        server.printed.contains("trust-config ") && server.printed.contains("--url https://rekor.example ")
+    );
+    assert_eq!(server.stop(), Some(0));
     let server = world.serve(&["log", "--rekor", "--url", "https://rekor.example:8443"]);
     assert_eq!(server.field("origin"), "rekor.example");
 }

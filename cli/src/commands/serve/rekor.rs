@@ -121,7 +121,7 @@ fn is_host(name: &str) -> bool {
 }
 
 /// The host of a URL, without port; an IPv6 address without brackets, as Go has it.
-fn host_of(url: &str) -> Option<String> {
+pub(super) fn host_of(url: &str) -> Option<String> {
     let uri: kiln_http::Uri = url.parse().ok()?;
     let host = uri.host()?;
     Some(host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned())

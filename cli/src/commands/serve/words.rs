@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use kiln_sequencer::Description;
 use kiln_tiles::TreeHead;
 
+use super::rekor::host_of;
 use crate::environment;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -94,6 +95,10 @@ impl Started<'_> {
 
     fn first_signature(&self) -> String {
         let (url, read_url) = self.urls();
+        // Of a log behind another server, the URL that clients know is not the one that it listens at.
+        let origin = &self.description.origin;
+        let known = host_of(url).as_deref() == Some(origin.as_str());
+        let url = if known { url.to_owned() } else { format!("https://{origin}") };
         format!(
             "kiln rekor trust-config {} --url {url} --out trust\n  \
              echo 'hello, log' > hello.txt\n  \
