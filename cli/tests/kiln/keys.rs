@@ -59,6 +59,17 @@ fn a_variable_may_be_empty_and_have_space_around_it() {
     assert!(world.path("cache").is_dir());
 }
 
+/// The origin was said to be chosen by Kiln, of a log whose operator had given a key with a name.
+#[test]
+fn the_name_of_a_given_key_is_not_chosen_by_kiln() {
+    let world = World::new();
+    world.kiln(&["key", "new", "named.example/log", "-o", "named.key"]).ok();
+    let server = world.serve(&["log", "--key", "named.key"]);
+    assert!(server.printed.contains("its name, which is for ever\n"), "{}", server.printed);
+    let server = world.serve(&["other"]);
+    assert!(server.printed.contains("chosen for you"), "{}", server.printed);
+}
+
 /// A log of Rekor's may have an ECDSA key: made here, or by OpenSSL.
 #[test]
 fn a_log_can_sign_with_ecdsa() {

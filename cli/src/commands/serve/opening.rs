@@ -61,7 +61,8 @@ impl Serve {
             self.rekor.check(origin, self.doors.url.as_deref())?;
         }
         let (key, _) = self.store.key_of_new_log(&self.key, origin.as_ref())?;
-        Ok((key, self.origin.is_none()))
+        // A key that was given has a name that its operator chose.
+        Ok((key, self.origin.is_none() && self.key.given()?.is_none()))
     }
 
     async fn assemble(
