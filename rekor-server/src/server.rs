@@ -89,12 +89,6 @@ impl<S: Store, G: Register> RekorServer<S, G> {
         }
     }
 
-    /// The log's own server.
-    #[must_use]
-    pub const fn log(&self) -> &Arc<LogServer<S, G>> {
-        &self.log
-    }
-
     async fn route(&self, request: Request<Incoming>) -> Response {
         let path = request.uri().path();
         match (path, request.method()) {
