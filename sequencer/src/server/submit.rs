@@ -1,9 +1,7 @@
 //! Submissions: `POST /add` and `POST /add-batch`.
 
 use bytes::Bytes;
-use kiln_http::{
-    Incoming, Method, Parts, Relay, Request, Response, StatusCode, asks_for, header, read_body, reply,
-};
+use kiln_http::{Incoming, Method, Parts, Request, Response, StatusCode, asks_for, header, read_body, reply};
 use kiln_storage::{Register, Store};
 use kiln_tiles::{ParseBundleError, split_entries};
 use tokio::time::Instant;
@@ -101,7 +99,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
     ) -> impl Future<Output = Response> + Send {
         let (parts, body) = request.into_parts();
         let head = Head::parse(&parts, batch, self.options.submissions).map(|head| {
-            let may_be_handed_on = self.relay.is_some() && !Relay::was_relayed(&parts.headers);
+            let may_be_handed_on = self.relay.is_some();
             Head { parts: may_be_handed_on.then(|| Box::new(parts)), ..head }
         });
         async move {
@@ -121,8 +119,10 @@ impl<S: Store, G: Register> LogServer<S, G> {
         let body = body.map_err(kiln_http::BodyError::into_response)?;
         let entries = if batch { self.split_batch(&body) } else { one_entry(body.clone()) };
         let entries = entries.map_err(BadSubmission::into_response)?;
-        if let Some((parts, (relay, writer))) = parts.zip(self.relay_to_writer()) {
-            return Ok(Box::pin(relay.send(&writer, &parts, body)).await);
+        if let Some(parts) = parts
+            && let Some(response) = Box::pin(self.hand_on(&parts, body.clone())).await
+        {
+            return Ok(response);
         }
         drop((share, body)); // from here on the pool counts the bytes
         let deadline = Instant::now() + self.options.answer_timeout;
