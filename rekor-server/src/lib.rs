@@ -23,4 +23,4 @@ mod metrics;
 mod server;
 
 pub use checks::ChecksAtOnce;
-pub use server::{OnDuplicate, RekorOptions, RekorServer};
+pub use server::{API, ENTRIES, OnDuplicate, RekorOptions, RekorServer};

@@ -8,10 +8,9 @@ use kiln_http::{
     Handler, Incoming, Method, NotReady, Parts, Probe, Request, Response, StatusCode, Uri, cors, read_body,
     reply,
 };
-use kiln_rekor::{InclusionProof, LogId, LogKey, Policy, RekorLog};
+use kiln_rekor::{InclusionProof, LogId, Policy, RekorLog};
 use kiln_sequencer::{Answer, LogServer, Refusal, Submissions, Wait};
 use kiln_storage::{Register, Store};
-use kiln_tiles::VerifierKey;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
@@ -68,8 +67,9 @@ pub struct RekorServer<S, G> {
 }
 
 /// Where the API is.
-const API: &str = "/api/v2";
-const ENTRIES: &str = "/api/v2/log/entries";
+pub const API: &str = "/api/v2";
+/// Where entries are submitted.
+pub const ENTRIES: &str = "/api/v2/log/entries";
 
 /// What a log says that takes no more entries.
 const FROZEN: &str = "This log has been frozen, please switch to the latest log.\n";
@@ -81,7 +81,7 @@ impl<S: Store, G: Register> RekorServer<S, G> {
         let trusted = log.shared().log.trusted();
         let vkey = trusted.keys().first().expect("a log that is run has a key");
         Self {
-            log_id: rekor_log(vkey).id(),
+            log_id: RekorLog::of(vkey).expect("each key that a log can have is one of Rekor's").id(),
             checker: Checker::new(options.policy.clone(), options.checks_at_once),
             metrics: RekorMetrics::default(),
             options,
@@ -159,12 +159,6 @@ impl<S: Store, G: Register> RekorServer<S, G> {
         let (head, hashes) = (checkpoint.head(), proof.inclusion().clone());
         Ok(InclusionProof { log_index: index, head, hashes, checkpoint: Some(checkpoint.note().to_string()) })
     }
-}
-
-/// A log's key, as Rekor's clients know it.
-fn rekor_log(vkey: &VerifierKey) -> RekorLog {
-    let key = LogKey::of(vkey).expect("each key that a log can have is one of Rekor's");
-    RekorLog::new(vkey.name().clone(), key)
 }
 
 /// The path below `/` of what can be read below the API too.

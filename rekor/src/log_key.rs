@@ -114,13 +114,12 @@ impl LogKey {
         })
     }
 
-    /// The verifier key under the log's notes; `None` unless the key is one of Ed25519, the one type
-    /// for which there are verifier keys here.
+    /// The verifier key under the log's notes, of an Ed25519 key; `None` of any other.
     #[must_use]
     pub fn verifier_key(&self, origin: &KeyName) -> Option<VerifierKey> {
         let typed = [&[0x01], self.key.as_bytes()].concat();
-        let vkey = format!("{origin}+{}+{}", self.log_id(origin).key_id(), base64::encode(&typed));
-        if self.key.kind() == KeyKind::Ed25519 { vkey.parse().ok() } else { None }
+        let is_ed25519 = self.key.kind() == KeyKind::Ed25519;
+        is_ed25519.then(|| VerifierKey::from_typed_bytes(origin.clone(), &typed).ok())?
     }
 }
 

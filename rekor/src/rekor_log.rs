@@ -2,7 +2,9 @@
 
 #[cfg(feature = "signatures")]
 use kiln_tiles::{Checkpoint, Note};
-use kiln_tiles::{KeyName, OpenCheckpointError, ParseCheckpointError, ParseNoteError, TreeHead, TrustedLog};
+use kiln_tiles::{
+    KeyName, OpenCheckpointError, ParseCheckpointError, ParseNoteError, TreeHead, TrustedLog, VerifierKey,
+};
 
 use crate::log_key::{LogId, LogKey};
 #[cfg(feature = "signatures")]
@@ -50,6 +52,12 @@ impl RekorLog {
     #[must_use]
     pub const fn new(origin: KeyName, key: LogKey) -> Self {
         Self { origin, key }
+    }
+
+    /// The log that signs with this key; `None` for a type of key that Sigstore's clients do not take.
+    #[must_use]
+    pub fn of(vkey: &VerifierKey) -> Option<Self> {
+        Some(Self::new(vkey.name().clone(), LogKey::of(vkey)?))
     }
 
     /// The origin.

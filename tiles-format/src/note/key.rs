@@ -168,6 +168,14 @@ impl VerifierKey {
         }
     }
 
+    /// The key of this name, from what [`to_typed_bytes`](Self::to_typed_bytes) gives.
+    ///
+    /// # Errors
+    /// Where the signature type is not known here, or the key is malformed.
+    pub fn from_typed_bytes(name: KeyName, typed: &[u8]) -> Result<Self, ParseVerifierKeyError> {
+        Ok(Self::new(name, PublicKey::parse(typed)?))
+    }
+
     /// The [signature type](https://c2sp.org/signed-note#signature-types), and the public key in the form that it
     /// has in a vkey: for Ed25519 its 32 bytes, for ECDSA a `SubjectPublicKeyInfo` in DER form.
     #[must_use]
@@ -228,8 +236,7 @@ impl FromStr for VerifierKey {
         let name = KeyName::from_str(name)?;
         let key_id = text::parse_hex(key_id).map(KeyId).ok_or(E::KeyId)?;
         let typed = text::parse_base64(key).ok_or(E::Base64)?;
-        let public = PublicKey::parse(&typed)?;
-        let key = Self::new(name, public);
+        let key = Self::from_typed_bytes(name, &typed)?;
         if key.key_id == key_id { Ok(key) } else { Err(E::Mismatch) }
     }
 }

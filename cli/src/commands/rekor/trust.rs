@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use base64ct::{Base64, Encoding};
-use kiln_rekor::{KeyKind, LogId, LogKey, RekorLog, TrustedRoot};
+use kiln_rekor::{KeyKind, LogId, RekorLog, TrustedRoot};
 use kiln_tiles::VerifierKey;
 
 use crate::failure::Failure;
@@ -41,10 +40,9 @@ impl RekorTrustArgs {
         let vkey = given_vkey(self.vkey.as_ref())?.ok_or_else(|| {
             Failure::usage("nothing to verify the log by: give --trusted-root or --vkey, or set KILN_VKEY")
         })?;
-        let key = LogKey::of(&vkey);
-        let key =
-            key.ok_or_else(|| Failure::usage(format!("Rekor logs have no keys of the type of {vkey}")))?;
-        Ok(Trust::Key(RekorLog::new(vkey.name().clone(), key)))
+        let log = RekorLog::of(&vkey);
+        log.map(Trust::Key)
+            .ok_or_else(|| Failure::usage(format!("Rekor logs have no keys of the type of {vkey}")))
     }
 }
 
@@ -103,6 +101,5 @@ pub(super) fn vkey_of(log: &RekorLog) -> Option<VerifierKey> {
         return log.key().verifier_key(log.origin());
     }
     let typed = [&[0x02], log.key().spki_der()].concat();
-    let vkey = format!("{}+{}+{}", log.origin(), log.id().key_id(), Base64::encode_string(&typed));
-    vkey.parse().ok()
+    VerifierKey::from_typed_bytes(log.origin().clone(), &typed).ok()
 }

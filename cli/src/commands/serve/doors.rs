@@ -183,7 +183,7 @@ impl Handler for Door {
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
         let path = request.uri().path();
         match &self.role {
-            Role::Reads if matches!(path, "/add" | "/add-batch" | "/api/v2/log/entries") => {
+            Role::Reads if matches!(path, "/add" | "/add-batch" | kiln_rekor_server::ENTRIES) => {
                 Either::Left(ready(cors::open(reply::not_found())))
             }
             Role::Submissions(url) if is_read(path) => {
@@ -197,7 +197,7 @@ impl Handler for Door {
 
 /// Whether a path is one of the log that readers see, below `/` or below Rekor's API.
 fn is_read(path: &str) -> bool {
-    let path = path.strip_prefix("/api/v2").unwrap_or(path);
+    let path = path.strip_prefix(kiln_rekor_server::API).unwrap_or(path);
     path == "/checkpoint" || path.starts_with("/tile/")
 }
 
