@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kiln_client::{AnySource, Client, FolderSource, HttpOptions, HttpSource, Source};
+use kiln_http::Uri;
 use kiln_storage::bucket::BucketUrl;
 use kiln_tiles::{Hash, ParseVerifierKeyError, TrustedLog, VerifierKey};
 use serde_json::Value;
@@ -102,6 +103,13 @@ pub(crate) fn given_vkey(option: Option<&VerifierKey>) -> Result<Option<Verifier
 
 pub(crate) fn is_url(log: &str) -> bool {
     log.contains("://")
+}
+
+/// The host of a URL, without port; an IPv6 address without brackets, as Go has it.
+pub(crate) fn host_of(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let host = uri.host()?;
+    Some(host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned())
 }
 
 /// Whether it looks like a URL without its beginning: `host:port`, and maybe a path.

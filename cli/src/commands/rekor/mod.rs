@@ -4,6 +4,7 @@ mod decoded;
 mod facts;
 mod get;
 mod inspect;
+mod pem;
 mod report;
 mod signed;
 mod trust;

@@ -7,13 +7,12 @@ use std::str::FromStr;
 
 use base64ct::{Base64, Encoding};
 use kiln_rekor::{
-    Certificate, Digest, EntrySignatureError, HashAlgorithm, HashedRekord, KeyDetails, KeyKind, KeyMaterial,
-    PublicKey, Signature, Verifier, verify_message,
+    Digest, EntrySignatureError, HashAlgorithm, HashedRekord, KeyDetails, KeyKind, KeyMaterial, PublicKey,
+    Signature, Verifier, verify_message,
 };
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use sha2::{Sha256, Sha384, Sha512};
 
+use super::pem;
 use crate::failure::Failure;
 use crate::files;
 
@@ -59,9 +58,6 @@ impl FromStr for Hex {
     }
 }
 
-/// Longer than any key, certificate or signature.
-const MAX_PEM: usize = 1 << 20;
-
 impl ArtifactArgs {
     pub(super) const fn is_given(&self) -> bool {
         self.artifact.is_some() || self.digest.is_some()
@@ -99,29 +95,11 @@ impl SignerArgs {
     /// The key or certificate that was given, in DER.
     pub(super) fn material(&self) -> Result<Option<KeyMaterial>, Failure> {
         match (&self.public_key, &self.certificate) {
-            (Some(path), _) => read_public_key(path).map(KeyMaterial::PublicKey).map(Some),
-            (None, Some(path)) => read_certificate(path).map(KeyMaterial::X509Certificate).map(Some),
+            (Some(path), _) => pem::public_key(path).map(|(_, der)| Some(KeyMaterial::PublicKey(der))),
+            (None, Some(path)) => pem::certificate(path).map(KeyMaterial::X509Certificate).map(Some),
             (None, None) => Ok(None),
         }
     }
-}
-
-fn read_public_key(path: &Path) -> Result<Vec<u8>, Failure> {
-    let unusable = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
-    let pem = files::read(path, MAX_PEM)?;
-    let der = SubjectPublicKeyInfoDer::from_pem_slice(&pem)
-        .map_err(|_| unusable(&"no public key in PEM: it begins with -----BEGIN PUBLIC KEY-----"))?;
-    PublicKey::from_spki_der(&der).map_err(|error| unusable(&error))?;
-    Ok(der.to_vec())
-}
-
-fn read_certificate(path: &Path) -> Result<Vec<u8>, Failure> {
-    let unusable = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
-    let pem = files::read(path, MAX_PEM)?;
-    let der = CertificateDer::from_pem_slice(&pem)
-        .map_err(|_| unusable(&"no certificate in PEM: it begins with -----BEGIN CERTIFICATE-----"))?;
-    Certificate::from_der(&der).map_err(|error| unusable(&error))?;
-    Ok(der.to_vec())
 }
 
 /// What clients say of a key, and what they hash an artifact with that it signs.
@@ -139,7 +117,7 @@ pub(super) fn details_of(material: &KeyMaterial) -> Result<(KeyDetails, HashAlgo
 
 /// A signature as it stands in a file: its bytes, or their base64, as cosign writes it.
 pub(super) fn read_signature(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
-    let bytes = files::read(path, MAX_PEM)?;
+    let bytes = files::read(path, pem::MAX_PEM)?;
     let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
     let decoded = Base64::decode_vec(text).ok().filter(|decoded| !decoded.is_empty());
     Ok(decoded.into_iter().chain([bytes]).filter(|signature| !signature.is_empty()).collect())

@@ -1,25 +1,24 @@
 //! `kiln rekor trust-config`: the files by which Sigstore's clients find and believe a log.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use kiln_http::Uri;
 use kiln_rekor::{
-    Certificate, CertificateAuthority, ClientTrustConfig, DistinguishedName, KeyDetails, LogKey, PublicKey,
-    RekorLog, Service, ServiceConfiguration, SigningConfig, TimeRange, Timestamp, TransparencyLogInstance,
-    TrustedKey, TrustedRoot,
+    CertificateAuthority, ClientTrustConfig, DistinguishedName, KeyDetails, RekorLog, Service,
+    ServiceConfiguration, SigningConfig, TimeRange, Timestamp, TransparencyLogInstance, TrustedKey,
+    TrustedRoot,
 };
 use kiln_tiles::{SigningKey, VerifierKey};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use serde_json::json;
 
+use super::pem;
 use crate::failure::Failure;
 use crate::files;
 use crate::keys::{KeyArgs, SecretKey};
 use crate::output::Output;
-use crate::reading::{given_vkey, parse_vkey};
+use crate::reading::{given_vkey, host_of, parse_vkey};
 use crate::store::StorePlace;
 
 /// Write trusted_root.json and signing_config.json, which Sigstore's clients take as they are.
@@ -95,9 +94,6 @@ impl FromStr for Place {
     }
 }
 
-/// Longer than any chain of certificates.
-const MAX_PEM: usize = 1 << 20;
-
 impl TrustConfig {
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let log = self.log()?;
@@ -122,10 +118,9 @@ impl TrustConfig {
             Some(vkey) => vkey,
             None => self.key()?.verifier_key(),
         };
-        let key = LogKey::of(&vkey).ok_or_else(|| {
+        RekorLog::of(&vkey).ok_or_else(|| {
             Failure::usage(format!("Sigstore's clients know no log keys of the type of {vkey}"))
-        })?;
-        Ok(RekorLog::new(vkey.name().clone(), key))
+        })
     }
 
     /// The log's key. One without a name can only be meant for the host of the URL.
@@ -133,7 +128,7 @@ impl TrustConfig {
         match self.key.given()? {
             None => self.store.key(&self.key, None),
             Some(key @ SecretKey::Pem(_)) => {
-                let host = self.host().and_then(|host| host.parse().ok());
+                let host = host_of(&self.url).and_then(|host| host.parse().ok());
                 key.named(host.as_ref())
             }
             Some(key) => key.named(None),
@@ -141,14 +136,13 @@ impl TrustConfig {
     }
 
     fn trusted_root(&self, log: &RekorLog) -> Result<TrustedRoot, Failure> {
-        let mut tlog = TransparencyLogInstance::rekor(&self.url, log, self.start).ok_or_else(|| {
+        let tlog = TransparencyLogInstance::rekor(&self.url, log, self.start).ok_or_else(|| {
             Failure::usage(format!(
                 "the log's origin is {}, which is not the host of {}: no Sigstore client would verify its checkpoints",
                 log.origin(),
                 self.url
             ))
         })?;
-        tlog.operator = None; // of a later media type than sigstore-python takes
         let authorities = |places: &[Place]| {
             places.iter().map(|place| self.authority(place)).collect::<Result<_, Failure>>()
         };
@@ -163,28 +157,17 @@ impl TrustConfig {
 
     /// An authority, to be believed for as long as its first certificate says.
     fn authority(&self, place: &Place) -> Result<CertificateAuthority, Failure> {
-        let pem = read(&place.file)?;
-        let chain: Result<Vec<Vec<u8>>, _> =
-            CertificateDer::pem_slice_iter(&pem).map(|der| der.map(|der| der.to_vec())).collect();
-        let chain = chain.map_err(|error| unusable(&place.file, &error))?;
-        let first = chain.first().ok_or_else(|| unusable(&place.file, &"no certificate in PEM form"))?;
-        for der in &chain {
-            Certificate::from_der(der).map_err(|error| unusable(&place.file, &error))?;
-        }
-        let first = Certificate::from_der(first).map_err(|error| unusable(&place.file, &error))?;
-        let first = first.identity().map_err(|error| unusable(&place.file, &error))?;
+        let (first, chain) = pem::chain(&place.file)?;
+        let first = first.identity().map_err(|error| pem::unusable(&place.file, &error))?;
         let subject = DistinguishedName { organization: self.operator(), common_name: first.subject };
         let valid_for = TimeRange { start: first.not_before, end: Some(first.not_after) };
         Ok(CertificateAuthority::new(subject, &place.url, chain, valid_for))
     }
 
     fn ct_log(&self, place: &Place) -> Result<TransparencyLogInstance, Failure> {
-        let pem = read(&place.file)?;
-        let der =
-            SubjectPublicKeyInfoDer::from_pem_slice(&pem).map_err(|error| unusable(&place.file, &error))?;
-        let key = PublicKey::from_spki_der(&der).map_err(|error| unusable(&place.file, &error))?;
+        let (key, der) = pem::public_key(&place.file)?;
         let details = KeyDetails::of_key(key.kind())
-            .ok_or_else(|| unusable(&place.file, &"no kind of key that a log has"))?;
+            .ok_or_else(|| pem::unusable(&place.file, &"no kind of key that a log has"))?;
         Ok(TransparencyLogInstance::ct_log(&place.url, TrustedKey::new(&der, details, self.start)))
     }
 
@@ -203,18 +186,6 @@ impl TrustConfig {
     }
 
     fn operator(&self) -> String {
-        self.operator.clone().or_else(|| self.host()).unwrap_or_default()
+        self.operator.clone().or_else(|| host_of(&self.url)).unwrap_or_default()
     }
-
-    fn host(&self) -> Option<String> {
-        self.url.parse::<Uri>().ok()?.host().map(str::to_owned)
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    files::read(path, MAX_PEM)
-}
-
-fn unusable(path: &Path, error: &impl std::fmt::Display) -> Failure {
-    Failure::usage(format!("{}: {error}", path.display()))
 }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kiln_client::{ApiClient, Client, HttpAnswer, HttpSource, verify_leaf};
-use kiln_http::Uri;
 use kiln_rekor::{CreateEntryRequest, Entry, InclusionProof, Spec, TransparencyLogEntry};
 use kiln_tiles::{Hash, TrustedLog};
 use serde_json::{Value, json};
@@ -16,7 +15,7 @@ use super::verify;
 use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
-use crate::reading::http_options;
+use crate::reading::{host_of, http_options};
 use crate::token::TokenArgs;
 
 /// Have a Rekor log take a signature: a hashedrekord entry of artifact, signature and key.
@@ -109,8 +108,7 @@ impl Upload {
                 "the log says that it has this entry already, with index {index}. That could not be verified: {why}"
             ))
         };
-        let host = self.log.parse::<Uri>().ok().and_then(|url| url.host().map(str::to_owned));
-        let log = trust.log_at(&host.unwrap_or_default());
+        let log = trust.log_at(&host_of(&self.log).unwrap_or_default());
         let (log, vkey) = log
             .and_then(|log| vkey_of(&log).map(|vkey| (log, vkey)))
             .ok_or_else(|| unread("give the log's --vkey".to_owned()))?;

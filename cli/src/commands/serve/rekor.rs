@@ -6,6 +6,7 @@ use kiln_tiles::KeyName;
 
 use super::words::Api;
 use crate::failure::Failure;
+use crate::reading::host_of;
 
 /// Whether and how the log speaks Rekor's API.
 #[derive(Clone, Debug, clap::Args)]
@@ -118,13 +119,6 @@ impl RekorArgs {
 /// Whether a name is one that a URL can have for a host.
 fn is_host(name: &str) -> bool {
     host_of(&format!("https://{name}/")).as_deref() == Some(name)
-}
-
-/// The host of a URL, without port; an IPv6 address without brackets, as Go has it.
-pub(super) fn host_of(url: &str) -> Option<String> {
-    let uri: kiln_http::Uri = url.parse().ok()?;
-    let host = uri.host()?;
-    Some(host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned())
 }
 
 #[cfg(test)]

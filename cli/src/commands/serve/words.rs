@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use kiln_sequencer::Description;
 use kiln_tiles::TreeHead;
 
-use super::rekor::host_of;
 use crate::environment;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::reading::host_of;
 
 /// How a log was made that did not exist before.
 pub(super) struct Made {
