@@ -113,7 +113,7 @@ enum DedupMode {
 /// What may be used up.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct LimitArgs {
-    /// A round starts early when this many bytes wait [default: 2MiB on a folder, 16MiB in an object store].
+    /// A round starts early when this many bytes wait [default: 4MiB on a folder, 16MiB in an object store].
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     round_bytes: Option<usize>,
     /// The most entries that wait for a round; above it answers are 503.
@@ -139,7 +139,7 @@ struct LimitArgs {
 
 /// How many bytes make a round on a folder. What a round costs beyond its entries is little there beside the
 /// cost of so many, and who submits much need not wait for the interval (decision 17).
-const FOLDER_ROUND_BYTES: usize = 2 << 20;
+const FOLDER_ROUND_BYTES: usize = 4 << 20;
 
 /// The number is no length of an entry.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
