@@ -7,6 +7,7 @@ use core::str::FromStr;
 
 use crate::hash::Hash;
 use crate::note::{Note, ParseNoteError, VerifierKey, VerifyNoteError};
+use crate::policy::{Quorum, QuorumNotMet};
 use crate::text;
 use crate::tree::TreeHead;
 
@@ -97,7 +98,8 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-/// A log whose checkpoints someone is willing to believe: its origin and its keys.
+/// A log whose checkpoints someone is willing to believe: its origin, its keys, and the witnesses that must have
+/// cosigned, if any.
 ///
 /// ```
 /// use kiln_tiles::{Checkpoint, SigningKey, TreeHead, TrustedLog};
@@ -114,6 +116,7 @@ impl fmt::Display for Checkpoint {
 pub struct TrustedLog {
     origin: String,
     keys: Vec<VerifierKey>,
+    quorum: Quorum,
 }
 
 /// Why bytes are no checkpoint of this log.
@@ -129,6 +132,9 @@ pub enum OpenCheckpointError {
     /// Signed, but not a checkpoint.
     #[error(transparent)]
     Text(#[from] ParseCheckpointError),
+    /// Not cosigned by as many witnesses as the policy asks for.
+    #[error(transparent)]
+    Quorum(#[from] QuorumNotMet),
     /// A checkpoint of another log.
     #[error("the checkpoint is of the log {found:?}, not of {expected:?}")]
     Origin {
@@ -149,7 +155,7 @@ pub struct SignedCheckpoint {
 /// A log whose origin is the name of its key, as the specification recommends.
 impl From<VerifierKey> for TrustedLog {
     fn from(key: VerifierKey) -> Self {
-        Self { origin: key.name().as_str().to_owned(), keys: vec![key] }
+        Self::new(key.name().as_str().to_owned(), vec![key])
     }
 }
 
@@ -157,7 +163,13 @@ impl TrustedLog {
     /// A log that any of `keys` signs for, under another origin than their name.
     #[must_use]
     pub const fn new(origin: String, keys: Vec<VerifierKey>) -> Self {
-        Self { origin, keys }
+        Self { origin, keys, quorum: Quorum::none() }
+    }
+
+    /// The same log, whose checkpoints count only where these witnesses cosigned them.
+    #[must_use]
+    pub fn with_quorum(self, quorum: Quorum) -> Self {
+        Self { quorum, ..self }
     }
 
     /// The origin.
@@ -172,10 +184,16 @@ impl TrustedLog {
         &self.keys
     }
 
+    /// Which witnesses must have cosigned.
+    #[must_use]
+    pub const fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
     /// Reads and verifies a checkpoint.
     ///
     /// # Errors
-    /// The first thing that does not hold: note, signature, text, origin.
+    /// The first thing that does not hold: note, signature, text, origin, quorum.
     pub fn open(&self, note: &[u8]) -> Result<SignedCheckpoint, OpenCheckpointError> {
         self.open_note(Note::parse(note)?)
     }
@@ -183,7 +201,7 @@ impl TrustedLog {
     /// Verifies a checkpoint that was read as a note already.
     ///
     /// # Errors
-    /// The first thing that does not hold: signature, text, origin.
+    /// The first thing that does not hold: signature, text, origin, quorum.
     pub fn open_note(&self, note: Note) -> Result<SignedCheckpoint, OpenCheckpointError> {
         let (text, _) = note.verify(&self.keys)?;
         let checkpoint: Checkpoint = text.parse()?;
@@ -191,6 +209,7 @@ impl TrustedLog {
             let (expected, found) = (self.origin.clone(), checkpoint.origin);
             return Err(OpenCheckpointError::Origin { expected, found });
         }
+        self.quorum.check(&note)?;
         Ok(SignedCheckpoint { checkpoint, note })
     }
 }

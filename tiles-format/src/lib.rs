@@ -12,6 +12,9 @@
 //! | [`Proof`] | inclusion, consistency and subtree proofs | [RFC 6962], [subtrees] |
 //! | [`Note`], [`VerifierKey`], [`SigningKey`] | signed text | [signed-note] |
 //! | [`Checkpoint`], [`TrustedLog`], [`SignedCheckpoint`] | a log's signed head | [tlog-checkpoint] |
+//! | [`Cosigner`] | what a witness says of a checkpoint, and when | [tlog-cosignature] |
+//! | [`Policy`], [`Quorum`] | which logs and witnesses count | [tlog-policy] |
+//! | [`AddCheckpoint`], [`SignSubtree`] | what a witness is asked | [tlog-witness] |
 //! | [`TlogProof`] | a proof that travels | [tlog-proof] |
 //!
 //! Every text has one spelling: what is parsed is printed and compared. Every parser is bounded, and
@@ -24,6 +27,9 @@
 //! [tlog-tiles]: https://c2sp.org/tlog-tiles
 //! [signed-note]: https://c2sp.org/signed-note
 //! [tlog-checkpoint]: https://c2sp.org/tlog-checkpoint
+//! [tlog-cosignature]: https://c2sp.org/tlog-cosignature
+//! [tlog-policy]: https://c2sp.org/tlog-policy
+//! [tlog-witness]: https://c2sp.org/tlog-witness
 //! [tlog-proof]: https://c2sp.org/tlog-proof
 
 mod bundle;
@@ -32,12 +38,14 @@ mod edge;
 mod hash;
 mod note;
 mod path;
+mod policy;
 mod proof;
 mod text;
 mod tile;
 mod tlog_proof;
 mod tree;
 mod verified;
+mod witness;
 
 pub use bundle::{
     BundleCoord, EntryBundle, EntryTooLong, MAX_ENTRY_SIZE, ParseBundleCoordError, ParseBundleError,
@@ -49,8 +57,12 @@ pub use hash::Hash;
 #[cfg(feature = "pkcs8")]
 pub use note::Pkcs8Error;
 pub use note::{
-    KeyId, KeyName, KeyNameError, Note, NoteSignature, ParseNoteError, ParseSigningKeyError,
-    ParseVerifierKeyError, SigningKey, VerifierKey, VerifyNoteError,
+    Cosigner, KeyId, KeyName, KeyNameError, Note, NoteSignature, ParseNoteError, ParseSigningKeyError,
+    ParseVerifierKeyError, SignatureType, SigningKey, VerifierKey, VerifyNoteError,
+};
+pub use policy::{
+    Member, ParsePolicyError, Policy, PolicyLog, PolicyName, PolicyProblem, Quorum, QuorumNotMet, Verdict,
+    Witness,
 };
 pub use proof::{Proof, ProofError};
 pub use text::MAX_TREE_SIZE;
@@ -58,3 +70,6 @@ pub use tile::{HashTile, HashTileError, ParseTileError, TileCoord, partial_tiles
 pub use tlog_proof::{ParseTlogProofError, TlogProof, VerifyTlogProofError};
 pub use tree::{Node, ParseTreeHeadError, Subtree, TILE_WIDTH, TreeHead};
 pub use verified::{TileError, VerifiedTiles};
+pub use witness::{
+    AddCheckpoint, Cosignatures, ParseWitnessError, SIZE_MEDIA_TYPE, SignSubtree, parse_size, size_answer,
+};

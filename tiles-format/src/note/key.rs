@@ -7,8 +7,10 @@ use ed25519_dalek::{Signature, VerifyingKey};
 
 #[cfg(feature = "ecdsa")]
 use super::ecdsa::{self, ECDSA};
-use crate::hash::sha256;
+use super::{NoteSignature, cosignature, ml_dsa};
+use crate::hash::{Hash, sha256};
 use crate::text;
+use crate::tree::Subtree;
 
 /// The name of a key, recommended to be a URL without a scheme: not empty, at most 255 bytes,
 /// without white space, plus or control character.
@@ -83,7 +85,7 @@ impl fmt::Display for KeyId {
 
 /// A verifier key, or *vkey*: `<name>+<key ID>+<base64 of signature type and public key>`.
 ///
-/// Signature types that are known: `0x01`, Ed25519; with the feature `ecdsa` also `0x02`, ECDSA, on the curve P-256.
+/// Signature types that are known: those of [`SignatureType`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerifierKey {
     name: KeyName,
@@ -97,10 +99,52 @@ enum PublicKey {
     Ed25519(VerifyingKey),
     #[cfg(feature = "ecdsa")]
     EcdsaP256(ecdsa::PublicKey),
+    Ed25519Cosigner(VerifyingKey),
+    MlDsa44Cosigner(ml_dsa::PublicKey),
+}
+
+/// What a key signs, and how: the [signature types](https://c2sp.org/signed-note#signature-types) that are known here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SignatureType {
+    /// `0x01`: Ed25519, over the text of a note.
+    Ed25519,
+    /// `0x02`: ECDSA on the curve P-256, over the text of a note.
+    #[cfg(feature = "ecdsa")]
+    EcdsaP256,
+    /// `0x04`: a [cosignature](https://c2sp.org/tlog-cosignature) of Ed25519.
+    Ed25519Cosignature,
+    /// `0x06`: a [cosignature](https://c2sp.org/tlog-cosignature) of ML-DSA-44.
+    MlDsa44Cosignature,
+}
+
+impl SignatureType {
+    /// Whether it is a statement about a checkpoint, with a time.
+    #[must_use]
+    pub const fn is_cosignature(self) -> bool {
+        matches!(self, Self::Ed25519Cosignature | Self::MlDsa44Cosignature)
+    }
+}
+
+/// In the words that people know.
+impl fmt::Display for SignatureType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ed25519 => "Ed25519",
+            #[cfg(feature = "ecdsa")]
+            Self::EcdsaP256 => "ECDSA P-256",
+            Self::Ed25519Cosignature => "Ed25519 cosignature",
+            Self::MlDsa44Cosignature => "ML-DSA-44 cosignature",
+        })
+    }
 }
 
 /// Signature type identifier byte of Ed25519.
 pub(super) const ED25519: u8 = 0x01;
+/// That of a cosignature of Ed25519.
+pub(super) const ED25519_COSIGNATURE: u8 = 0x04;
+/// That of a cosignature of ML-DSA-44.
+pub(super) const ML_DSA_44_COSIGNATURE: u8 = 0x06;
 
 /// Why a text is no verifier key that this crate can use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -139,6 +183,14 @@ impl VerifierKey {
         Self::new(name, PublicKey::EcdsaP256(key))
     }
 
+    pub(super) fn ed25519_cosigner(name: KeyName, key: VerifyingKey) -> Self {
+        Self::new(name, PublicKey::Ed25519Cosigner(key))
+    }
+
+    pub(super) fn ml_dsa_44_cosigner(name: KeyName, key: ml_dsa::PublicKey) -> Self {
+        Self::new(name, PublicKey::MlDsa44Cosigner(key))
+    }
+
     fn new(name: KeyName, public: PublicKey) -> Self {
         Self { key_id: public.key_id(&name), name, public }
     }
@@ -155,7 +207,20 @@ impl VerifierKey {
         self.key_id
     }
 
-    /// Whether `signature`, without the key ID, is this key's over `text`.
+    /// What the key signs, and how.
+    #[must_use]
+    pub const fn signature_type(&self) -> SignatureType {
+        match &self.public {
+            PublicKey::Ed25519(_) => SignatureType::Ed25519,
+            #[cfg(feature = "ecdsa")]
+            PublicKey::EcdsaP256(_) => SignatureType::EcdsaP256,
+            PublicKey::Ed25519Cosigner(_) => SignatureType::Ed25519Cosignature,
+            PublicKey::MlDsa44Cosigner(_) => SignatureType::MlDsa44Cosignature,
+        }
+    }
+
+    /// Whether `signature`, without the key ID, is this key's over `text`, the text of a note. To a key that cosigns,
+    /// the text must be a checkpoint.
     #[must_use]
     pub fn verify(&self, text: &str, signature: &[u8]) -> bool {
         match &self.public {
@@ -165,7 +230,36 @@ impl VerifierKey {
             }
             #[cfg(feature = "ecdsa")]
             PublicKey::EcdsaP256(key) => key.verify(text.as_bytes(), signature),
+            PublicKey::Ed25519Cosigner(key) => cosignature::verify_ed25519(key, text, signature),
+            PublicKey::MlDsa44Cosigner(key) => {
+                cosignature::verify_ml_dsa_44(&self.name, key, text, signature)
+            }
         }
+    }
+
+    /// Whether `signature`, without the key ID, is this key's over a subtree of the log of this origin. Only cosignatures
+    /// of ML-DSA-44 are made over subtrees.
+    #[must_use]
+    pub fn verify_subtree(&self, origin: &str, subtree: Subtree, hash: Hash, signature: &[u8]) -> bool {
+        let PublicKey::MlDsa44Cosigner(key) = &self.public else { return false };
+        let tree = cosignature::Tree::of_subtree(subtree, hash);
+        cosignature::verify_tree(&self.name, key, origin, tree, signature)
+    }
+
+    /// When this key says that it cosigned, in seconds since 1970; `None` for a key that does not cosign. It means
+    /// nothing before the signature is verified.
+    #[must_use]
+    pub fn time_of(&self, signature: &NoteSignature) -> Option<u64> {
+        let cosigns = self.signature_type().is_cosignature();
+        let time = || cosignature::split_time(signature.signature()).map(|(time, _)| time);
+        cosigns.then(time).flatten()
+    }
+
+    /// Whether both wrap the same public key, whatever they are called and whatever they sign with it.
+    #[must_use]
+    pub fn wraps_key_of(&self, other: &Self) -> bool {
+        self.public.is_of_ed25519() == other.public.is_of_ed25519()
+            && self.to_typed_bytes()[1..] == other.to_typed_bytes()[1..]
     }
 
     /// The key of this name, from what [`to_typed_bytes`](Self::to_typed_bytes) gives.
@@ -186,7 +280,7 @@ impl VerifierKey {
     /// SHA-256 of the key's text form: what names a log's key outside of notes, for example in
     /// the guard.
     #[must_use]
-    pub fn fingerprint(&self) -> crate::Hash {
+    pub fn fingerprint(&self) -> Hash {
         sha256(&[self.to_string().as_bytes()])
     }
 }
@@ -195,10 +289,15 @@ impl PublicKey {
     fn parse(typed: &[u8]) -> Result<Self, ParseVerifierKeyError> {
         use ParseVerifierKeyError as E;
         let (&kind, key) = typed.split_first().ok_or(E::Base64)?;
+        let ed25519 = || {
+            let key = key.try_into().map_err(|_| E::PublicKey)?;
+            VerifyingKey::from_bytes(key).map_err(|_| E::PublicKey)
+        };
         match kind {
-            ED25519 => {
-                let key = key.try_into().map_err(|_| E::PublicKey)?;
-                VerifyingKey::from_bytes(key).map(Self::Ed25519).map_err(|_| E::PublicKey)
+            ED25519 => ed25519().map(Self::Ed25519),
+            ED25519_COSIGNATURE => ed25519().map(Self::Ed25519Cosigner),
+            ML_DSA_44_COSIGNATURE => {
+                ml_dsa::PublicKey::parse(key).map(Self::MlDsa44Cosigner).ok_or(E::PublicKey)
             }
             #[cfg(feature = "ecdsa")]
             ECDSA => ecdsa::PublicKey::parse(key).map(Self::EcdsaP256).ok_or(E::PublicKey),
@@ -212,15 +311,21 @@ impl PublicKey {
             Self::Ed25519(key) => [&[ED25519], &key.as_bytes()[..]].concat(),
             #[cfg(feature = "ecdsa")]
             Self::EcdsaP256(key) => [&[ECDSA], &key.to_der()[..]].concat(),
+            Self::Ed25519Cosigner(key) => [&[ED25519_COSIGNATURE], &key.as_bytes()[..]].concat(),
+            Self::MlDsa44Cosigner(key) => [&[ML_DSA_44_COSIGNATURE], &key.to_bytes()[..]].concat(),
         }
+    }
+
+    const fn is_of_ed25519(&self) -> bool {
+        matches!(self, Self::Ed25519(_) | Self::Ed25519Cosigner(_))
     }
 
     /// The ID under this name: the recommended one, but of ECDSA.
     fn key_id(&self, name: &KeyName) -> KeyId {
         match self {
-            Self::Ed25519(_) => KeyId::of(name, &self.to_typed_bytes()),
             #[cfg(feature = "ecdsa")]
             Self::EcdsaP256(key) => key.key_id(),
+            _ => KeyId::of(name, &self.to_typed_bytes()),
         }
     }
 }
@@ -275,6 +380,8 @@ mod tests {
             ("a+530d903a+AQ", E::Base64),
             ("a+530d903a+AQ==", E::PublicKey),
             ("a+530d903a+CQ==", E::SignatureType(9)),
+            ("a+530d903a+BAEC", E::PublicKey),
+            ("a+530d903a+BgEC", E::PublicKey),
             (&VKEY.replace("530d903a", "530d903b"), E::Mismatch),
             (&VKEY.replace("foo", "fop"), E::Mismatch),
             (&format!("{VKEY}\n"), E::Base64),

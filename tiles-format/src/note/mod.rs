@@ -2,15 +2,18 @@
 //!
 //! [signed-note]: https://c2sp.org/signed-note
 
+mod cosignature;
 #[cfg(feature = "ecdsa")]
 mod ecdsa;
 mod key;
+mod ml_dsa;
 mod signing;
 
 use core::fmt;
 use core::str::FromStr;
 
-pub use key::{KeyId, KeyName, KeyNameError, ParseVerifierKeyError, VerifierKey};
+pub use cosignature::Cosigner;
+pub use key::{KeyId, KeyName, KeyNameError, ParseVerifierKeyError, SignatureType, VerifierKey};
 #[cfg(feature = "pkcs8")]
 pub use signing::Pkcs8Error;
 pub use signing::{ParseSigningKeyError, SigningKey};
@@ -133,6 +136,15 @@ impl Note {
         &self.signatures
     }
 
+    /// The same note with one more signature.
+    ///
+    /// # Errors
+    /// Where it has [`MAX_SIGNATURES`](Self::MAX_SIGNATURES) already, or grows beyond [`MAX_SIZE`](Self::MAX_SIZE).
+    pub fn with(mut self, signature: NoteSignature) -> Result<Self, ParseNoteError> {
+        self.signatures.push(signature);
+        Self::new(self.text, self.signatures)
+    }
+
     /// Verifies every signature by one of `keys`, of which there must be one at least. Signatures
     /// by other keys are ignored.
     ///
@@ -142,10 +154,26 @@ impl Note {
     /// # Errors
     /// Where none of the keys signed the note, or one of their signatures is wrong.
     pub fn verify(&self, keys: &[VerifierKey]) -> Result<(&str, Vec<&NoteSignature>), VerifyNoteError> {
-        let (mut verified, mut signers) = (Vec::new(), Vec::new());
+        let verified = self.signed_by(keys)?;
+        if verified.is_empty() {
+            return Err(VerifyNoteError::UnknownKeys);
+        }
+        Ok((&self.text, verified.into_iter().map(|(_, signature)| signature).collect()))
+    }
+
+    /// Which of `keys` signed the note: each once, with its signature, in the order of the signatures. There may be none:
+    /// then nobody vouches for the text.
+    ///
+    /// # Errors
+    /// Where a signature by one of the keys is wrong.
+    pub fn signed_by<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k VerifierKey> + Clone,
+    ) -> Result<Vec<(&'k VerifierKey, &NoteSignature)>, VerifyNoteError> {
+        let mut verified: Vec<(&VerifierKey, &NoteSignature)> = Vec::new();
         for signature in &self.signatures {
             // A key ID has 32 bits: two known keys may share it, together with the name.
-            let mut named = keys.iter().filter(|key| signature.is_by(key)).peekable();
+            let mut named = keys.clone().into_iter().filter(|key| signature.is_by(key)).peekable();
             if named.peek().is_none() {
                 continue;
             }
@@ -153,16 +181,16 @@ impl Note {
                 let NoteSignature { name, key_id, .. } = signature.clone();
                 return Err(VerifyNoteError::BadSignature { name, key_id });
             };
-            if !signers.contains(&signer) {
-                signers.push(signer);
-                verified.push(signature);
+            if !verified.iter().any(|(known, _)| *known == signer) {
+                verified.push((signer, signature));
             }
         }
-        if verified.is_empty() { Err(VerifyNoteError::UnknownKeys) } else { Ok((&self.text, verified)) }
+        Ok(verified)
     }
 }
 
-fn parse_signatures(lines: &str) -> Result<Vec<NoteSignature>, ParseNoteError> {
+/// Reads signature lines, one at least, each with its newline.
+pub(crate) fn parse_signatures(lines: &str) -> Result<Vec<NoteSignature>, ParseNoteError> {
     use ParseNoteError as E;
     if lines.is_empty() {
         return Err(E::Unsigned);

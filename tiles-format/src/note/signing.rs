@@ -17,6 +17,9 @@ use super::key::{ED25519, KeyId, KeyName, KeyNameError, VerifierKey};
 use super::{Note, NoteSignature, ParseNoteError};
 use crate::text;
 
+/// What each secret key begins with.
+const NOTE_FORM: &str = "PRIVATE+KEY+";
+
 /// A secret key that signs notes. It is wiped from memory when it goes, and never printed but by
 /// [`to_note_form`](Self::to_note_form).
 pub struct SigningKey {
@@ -107,34 +110,46 @@ impl SigningKey {
     /// The secret key as a line without a newline, in Go's note form.
     #[must_use]
     pub fn to_note_form(&self) -> Zeroizing<String> {
-        let mut typed = Zeroizing::new([ED25519; 33]);
         match &self.secret {
-            Secret::Ed25519(secret) => typed[1..].copy_from_slice(secret.as_bytes()),
+            Secret::Ed25519(secret) => write_note_form(&self.verifier_key(), ED25519, secret.as_bytes()),
             #[cfg(feature = "ecdsa")]
-            Secret::EcdsaP256(secret) => {
-                typed[0] = ECDSA;
-                typed[1..].copy_from_slice(&secret.to_bytes()[..]);
-            }
+            Secret::EcdsaP256(secret) => write_note_form(&self.verifier_key(), ECDSA, &secret.to_bytes()[..]),
         }
-        let encoded = Zeroizing::new(Base64::encode_string(&typed[..]));
-        let key_id = self.verifier_key().key_id();
-        Zeroizing::new(format!("PRIVATE+KEY+{}+{key_id}+{}", self.name, *encoded))
     }
+}
+
+/// The line of a secret key, from its public half, signature type and seed.
+pub(super) fn write_note_form(public: &VerifierKey, kind: u8, seed: &[u8]) -> Zeroizing<String> {
+    let mut typed = Zeroizing::new(Vec::with_capacity(1 + seed.len())); // which never moves
+    typed.push(kind);
+    typed.extend_from_slice(seed);
+    let encoded = Zeroizing::new(Base64::encode_string(&typed));
+    Zeroizing::new(format!("{NOTE_FORM}{}+{}+{}", public.name(), public.key_id(), *encoded))
+}
+
+/// Name, key ID, and signature type and seed, of the line of a secret key. Whether they belong together is not
+/// known yet.
+pub(super) fn parse_note_form(
+    skey: &str,
+) -> Result<(KeyName, KeyId, Zeroizing<Vec<u8>>), ParseSigningKeyError> {
+    use ParseSigningKeyError as E;
+    let mut parts = skey.strip_prefix(NOTE_FORM).ok_or(E::Form)?.splitn(3, '+');
+    let mut part = || parts.next().ok_or(E::Form);
+    let (name, key_id, key) = (part()?, part()?, part()?);
+    let name = KeyName::from_str(name)?;
+    let key_id = text::parse_hex(key_id).map(KeyId::from_bytes).ok_or(E::KeyId)?;
+    let typed = Zeroizing::new(text::parse_base64(key).ok_or(E::Base64)?);
+    Ok((name, key_id, typed))
 }
 
 impl FromStr for SigningKey {
     type Err = ParseSigningKeyError;
 
     fn from_str(skey: &str) -> Result<Self, ParseSigningKeyError> {
-        use ParseSigningKeyError as E;
-        let mut parts = skey.strip_prefix("PRIVATE+KEY+").ok_or(E::Form)?.splitn(3, '+');
-        let mut part = || parts.next().ok_or(E::Form);
-        let (name, key_id, key) = (part()?, part()?, part()?);
-        let name = KeyName::from_str(name)?;
-        let key_id = text::parse_hex(key_id).map(KeyId::from_bytes).ok_or(E::KeyId)?;
-        let typed = Zeroizing::new(text::parse_base64(key).ok_or(E::Base64)?);
+        let (name, key_id, typed) = parse_note_form(skey)?;
         let key = Self::from_typed_seed(name, &typed)?;
-        if key.verifier_key().key_id() == key_id { Ok(key) } else { Err(E::Mismatch) }
+        let matches = key.verifier_key().key_id() == key_id;
+        if matches { Ok(key) } else { Err(ParseSigningKeyError::Mismatch) }
     }
 }
 
