@@ -10,6 +10,7 @@
 //! | feed it from within the process | [`Shared::pool`] |
 //! | be rid of superseded partial tiles | [`Sequencer::collector`]; from elsewhere a [`Sweep`] |
 //! | have the dedup index alone, to measure it or to fill it | [`Dedup`], [`Known`] |
+//! | have it cosigned by witnesses | [`Witnesses`], over a [`WitnessClient`] |
 //! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
 //! | know how it is | [`Shared::state`], [`Metrics`] |
 //!
@@ -90,6 +91,7 @@ mod server;
 mod standby;
 mod state;
 mod tree;
+mod witnesses;
 
 pub use alarm::{Alarm, Voice};
 pub use collect::{CollectError, CollectOptions, Collector, Sweep, Swept};
@@ -114,3 +116,6 @@ pub use sequencer::{Options, Sequencer, Shared};
 pub use server::{LogServer, ProveError, ServerOptions, SubmissionLimits, Submissions};
 pub use state::{State, Status};
 pub use tree::Tree;
+pub use witnesses::{
+    MAX_WITNESS_ANSWER, WitnessAnswer, WitnessClient, WitnessError, WitnessMode, WitnessOptions, WitnessSetupError, Witnesses,
+};

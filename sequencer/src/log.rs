@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use kiln_storage::{Register, Store};
-use kiln_tiles::{Checkpoint, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog};
+use kiln_tiles::{Checkpoint, Cosigner, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog};
 
 use crate::dedup::{Dedup, DedupError};
 use crate::environment::Environment;
 use crate::floors::PublicCheckpoint;
 use crate::guard::Guard;
+use crate::witnesses::Witnesses;
 
 /// A log: its key, the store it lives in, the guard that stands outside, and its dedup index.
 #[derive(Debug)]
 pub struct Log<S, G> {
     signer: SigningKey,
+    cosigner: Option<Arc<Cosigner>>,
     trusted: TrustedLog,
     fingerprint: Hash,
     pub(crate) store: S,
@@ -21,6 +23,7 @@ pub struct Log<S, G> {
     pub(crate) dedup: Dedup,
     pub(crate) environment: EnvironmentHandle,
     pub(crate) public: Option<Arc<dyn PublicCheckpoint>>,
+    pub(crate) witnesses: Option<Arc<Witnesses>>,
 }
 
 /// The environment, which has nothing worth printing.
@@ -48,11 +51,13 @@ impl<S: Store, G: Register> Log<S, G> {
             fingerprint: vkey.fingerprint(),
             trusted: TrustedLog::from(vkey),
             signer,
+            cosigner: None,
             store,
             guard: Guard::new(vec![guard]),
             dedup,
             environment: EnvironmentHandle(environment),
             public: None,
+            witnesses: None,
         }
     }
 
@@ -67,6 +72,21 @@ impl<S: Store, G: Register> Log<S, G> {
     #[must_use]
     pub fn with_public(mut self, public: Arc<dyn PublicCheckpoint>) -> Self {
         self.public = Some(public);
+        self
+    }
+
+    /// The log, with a second key of its own that cosigns each checkpoint: one of ML-DSA-44, say, which outlives what
+    /// quantum computers do to the first. It has the name of the first.
+    #[must_use]
+    pub fn with_cosigner(mut self, cosigner: Cosigner) -> Self {
+        self.cosigner = Some(Arc::new(cosigner));
+        self
+    }
+
+    /// The log, with witnesses that cosign what it publishes, and that are voices which remember.
+    #[must_use]
+    pub fn with_witnesses(mut self, witnesses: Witnesses) -> Self {
+        self.witnesses = Some(Arc::new(witnesses));
         self
     }
 
@@ -98,10 +118,26 @@ impl<S: Store, G: Register> Log<S, G> {
         tokio::task::spawn_blocking(move || work(&dedup)).await.expect("the index does not panic")
     }
 
-    /// Signs a checkpoint for this tree. Whoever calls this made sure of the order of the round.
-    pub(crate) fn sign(&self, head: TreeHead) -> SignedCheckpoint {
+    /// Returns when a published checkpoint is to be cosigned anew; never without witnesses. One that lacks some, from
+    /// the time of another policy or of none, is so soon.
+    pub(crate) async fn refresh_is_due(&self, published: Option<&SignedCheckpoint>) {
+        let Some(witnesses) = &self.witnesses else { return std::future::pending().await };
+        let lacks = published.is_some_and(|published| !witnesses.are_met_by(published.note()));
+        let pause = if lacks { witnesses.options.patience } else { witnesses.options.refresh };
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Signs a checkpoint for this tree, with the log's own cosignature at this time, in seconds since 1970, if it has a
+    /// key for one. Whoever calls this made sure of the order of the round.
+    pub(crate) async fn sign(&self, head: TreeHead, time: u64) -> SignedCheckpoint {
         let checkpoint = Checkpoint::new(self.trusted.origin(), head).expect("a key name is an origin");
-        let note = self.signer.sign(checkpoint.to_string()).expect("a checkpoint is the text of a note");
+        let mut note = self.signer.sign(checkpoint.to_string()).expect("a checkpoint is the text of a note");
+        if let Some(cosigner) = self.cosigner.clone() {
+            // Milliseconds of arithmetic, which would keep others waiting.
+            let cosigning = tokio::task::spawn_blocking(move || cosigner.cosign(&checkpoint, time));
+            let line = cosigning.await.expect("cosigning does not panic").expect("a key name is an origin");
+            note = note.with(line).expect("two lines are not too many");
+        }
         self.trusted.open_note(note).expect("the log's own signature verifies")
     }
 }

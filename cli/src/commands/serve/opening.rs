@@ -71,11 +71,16 @@ impl Serve {
         guards: &GuardPlaces,
     ) -> Result<(Log<OpenStore, AnyRegister>, Option<File>), Failure> {
         let (vkey, command) = (key.verifier_key(), "kiln serve");
+        let witnesses = self.witnesses.open(&vkey)?;
         let guards = guards.open(&vkey, &environment::process_name(command)).await?;
         let store = self.store.open(command)?;
         check_conditions(&store).await?;
         let (dedup, lock) = self.dedup_index(&vkey)?;
         let log = guards.guard(key, store, dedup);
+        let log = match witnesses {
+            Some(witnesses) => log.with_witnesses(witnesses),
+            None => log,
+        };
         Ok(match &self.doors.read_url {
             Some(url) => (log.with_public(PublicUrl::open(url)?), lock),
             None => (log, lock),
