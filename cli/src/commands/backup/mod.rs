@@ -15,8 +15,9 @@ use crate::keys::{self, KeyArgs};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{grouped, per_second, rounded};
-use crate::reading::{self, given_vkey, parse_vkey};
+use crate::reading;
 use crate::store::{Contents, StorePlace, check_conditions};
+use crate::trust::{given_vkey, parse_vkey};
 use target::Target;
 
 /// Copy a log, verified, into another store; again and again, only what is new.
