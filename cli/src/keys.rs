@@ -1,28 +1,38 @@
-//! Secret keys: in files that only their owner may read, or in `KILN_KEY`.
+//! Secret keys: in files that only their owner may read, or in `KILN_KEY` and `KILN_ML_DSA_KEY`.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use kiln_tiles::{KeyName, ParseSigningKeyError, Pkcs8Error, SigningKey};
+use kiln_tiles::{
+    Cosigner, KeyName, ParseSigningKeyError, Pkcs8Error, SignatureType, SigningKey, VerifierKey,
+};
 use zeroize::Zeroizing;
 
 use crate::environment;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 
-/// Where a log's key comes from, if not from its own folder.
+/// Where a log's keys come from, if not from its own folder.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct KeyArgs {
     /// The log's secret key, in Go's note form or as PKCS#8 PEM; only its owner may be able to read
     /// it. KILN_KEY may hold the key itself instead. Without either it is STORE/private/key.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// The log's second secret key, of ML-DSA-44, by which it cosigns its own checkpoints. KILN_ML_DSA_KEY
+    /// may hold the key itself instead. Without either it is STORE/private/key.ml-dsa-44, if that is there.
+    #[arg(long, value_name = "FILE")]
+    ml_dsa_key: Option<PathBuf>,
 }
 
 /// A secret key as it was read: one in PKCS#8 form has no name of its own.
 pub(crate) enum SecretKey {
+    /// One that signs notes, as the first key of each log does.
     Named(Box<SigningKey>),
+    /// One that cosigns: a witness's, or the second of a log.
+    Cosigner(Box<Cosigner>),
+    /// One that signs notes.
     Pem(Zeroizing<String>),
 }
 
@@ -40,33 +50,44 @@ enum KeyError {
 /// Longer than any key in any form.
 const MAX_LENGTH: u64 = 10_000;
 
-const ENVIRONMENT: &str = "KILN_KEY";
-
 impl KeyArgs {
     /// The key that was given; `None` where none was.
     pub(crate) fn given(&self) -> Result<Option<SecretKey>, Failure> {
-        match &self.key {
-            Some(path) => read(path).map(Some),
-            None => match std::env::var(ENVIRONMENT) {
-                Ok(text) if !text.is_empty() => {
-                    let text = Zeroizing::new(text);
-                    parse(&text).map(Some).map_err(|e| Failure::usage(format!("{ENVIRONMENT}: {e}")))
-                }
-                _ => Ok(None),
-            },
+        given(self.key.as_deref(), "KILN_KEY")
+    }
+
+    /// The second key that was given, for the log of this origin; `None` where none was.
+    pub(crate) fn given_cosigner(&self, origin: &KeyName) -> Result<Option<Cosigner>, Failure> {
+        let given = given(self.ml_dsa_key.as_deref(), "KILN_ML_DSA_KEY")?;
+        given.map(|key| key.second_of(origin)).transpose()
+    }
+}
+
+/// The key in the file, else that in the environment variable.
+fn given(path: Option<&Path>, variable: &str) -> Result<Option<SecretKey>, Failure> {
+    if let Some(path) = path {
+        return read(path).map(Some);
+    }
+    match std::env::var(variable) {
+        Ok(text) if !text.is_empty() => {
+            let text = Zeroizing::new(text);
+            parse(&text).map(Some).map_err(|error| Failure::usage(format!("{variable}: {error}")))
         }
+        _ => Ok(None),
     }
 }
 
 impl SecretKey {
-    /// The key under its name. A PKCS#8 key gets `name`; one that has another name is refused.
+    /// The key that signs notes, under its name. A PKCS#8 key gets `name`; one that has another name is refused.
     pub(crate) fn named(self, name: Option<&KeyName>) -> Result<SigningKey, Failure> {
         match (self, name) {
-            (Self::Named(key), Some(name)) if key.name() != name => Err(Failure::usage(format!(
-                "the key's name is {}, not {name}: an origin is for ever, and is the name of the log's key",
-                key.name()
-            ))),
+            (Self::Named(key), Some(name)) if key.name() != name => Err(other_name(key.name(), name)),
             (Self::Named(key), _) => Ok(*key),
+            (Self::Cosigner(key), _) => Err(Failure::usage(format!(
+                "the key of {} makes cosignatures ({}): it is a witness's, or the second one of a log",
+                key.name(),
+                key.verifier_key().signature_type()
+            ))),
             (Self::Pem(pem), Some(name)) => {
                 SigningKey::from_pkcs8_pem(name.clone(), &pem).map_err(Failure::usage)
             }
@@ -75,28 +96,106 @@ impl SecretKey {
             }
         }
     }
+
+    /// The key by which a log cosigns its own checkpoints: one of ML-DSA-44, and its name is the origin.
+    pub(crate) fn second_of(self, origin: &KeyName) -> Result<Cosigner, Failure> {
+        match self {
+            Self::Cosigner(key) if key.name() != origin => Err(other_name(key.name(), origin)),
+            Self::Cosigner(key) if is_ml_dsa(&key) => Ok(*key),
+            _ => Err(Failure::usage(format!(
+                "the second key of a log is one of ML-DSA-44: `kiln key new {origin} --type ml-dsa-44` makes it"
+            ))),
+        }
+    }
+
+    /// The public half. A PKCS#8 key gets `name`; one that has another name is refused.
+    pub(crate) fn verifier_key(self, name: Option<&KeyName>) -> Result<VerifierKey, Failure> {
+        match (self, name) {
+            (Self::Cosigner(key), Some(name)) if key.name() != name => Err(other_name(key.name(), name)),
+            (Self::Cosigner(key), _) => Ok(key.verifier_key()),
+            (key, name) => Ok(key.named(name)?.verifier_key()),
+        }
+    }
+
+    /// The text of its file.
+    fn to_text(&self, format: KeyFormat) -> Result<Zeroizing<String>, Failure> {
+        match (self, format) {
+            (Self::Named(key), KeyFormat::Note) => Ok(line(&key.to_note_form())),
+            (Self::Named(key), KeyFormat::Pkcs8) => key.to_pkcs8_pem().map_err(Failure::undone),
+            (Self::Cosigner(key), KeyFormat::Note) => Ok(line(&key.to_note_form())),
+            (Self::Cosigner(_), KeyFormat::Pkcs8) => Err(Failure::usage(
+                "a key that cosigns is bound to its name, which PKCS#8 has no place for: leave out --format",
+            )),
+            (Self::Pem(pem), _) => Ok(pem.clone()),
+        }
+    }
 }
 
-/// What a key signs with.
+fn is_ml_dsa(key: &Cosigner) -> bool {
+    key.verifier_key().signature_type() == SignatureType::MlDsa44Cosignature
+}
+
+fn other_name(of_key: &KeyName, name: &KeyName) -> Failure {
+    Failure::usage(format!(
+        "the key's name is {of_key}, not {name}: an origin is for ever, and is the name of the log's keys"
+    ))
+}
+
+fn line(key: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!("{key}\n"))
+}
+
+/// What a key signs, and with what.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum KeyType {
-    /// What every reader of notes knows.
+    /// A log's key: what every reader of notes knows.
     Ed25519,
-    /// ECDSA on the curve P-256, for Rekor logs whose readers ask for it.
+    /// A log's key: ECDSA on the curve P-256, for Rekor logs whose readers ask for it.
     EcdsaP256,
+    /// Makes cosignatures: the second key of a log, or a witness's. It outlives quantum computers.
+    #[value(name = "ml-dsa-44")]
+    MlDsa44,
+    /// Makes cosignatures: a witness's key, for those who do not know ML-DSA-44.
+    Ed25519Cosigner,
+}
+
+impl KeyType {
+    pub(crate) const fn signature_type(self) -> SignatureType {
+        match self {
+            Self::Ed25519 => SignatureType::Ed25519,
+            Self::EcdsaP256 => SignatureType::EcdsaP256,
+            Self::MlDsa44 => SignatureType::MlDsa44Cosignature,
+            Self::Ed25519Cosigner => SignatureType::Ed25519Cosignature,
+        }
+    }
 }
 
 /// Makes a key of this name.
-pub(crate) fn generate(name: KeyName, kind: KeyType) -> Result<SigningKey, Failure> {
+pub(crate) fn generate(name: KeyName, kind: KeyType) -> Result<SecretKey, Failure> {
     match kind {
-        KeyType::Ed25519 => Ok(SigningKey::from_seed(name, environment::random()?)),
+        KeyType::Ed25519 => Ok(SecretKey::Named(Box::new(generate_first(name)?))),
         KeyType::EcdsaP256 => loop {
             // One number in four billion makes no key.
             if let Some(key) = SigningKey::ecdsa_from_secret(name.clone(), environment::random()?) {
-                return Ok(key);
+                return Ok(SecretKey::Named(Box::new(key)));
             }
         },
+        KeyType::MlDsa44 => Ok(SecretKey::Cosigner(Box::new(generate_second(name)?))),
+        KeyType::Ed25519Cosigner => {
+            let key = Cosigner::ed25519_from_seed(name, environment::random()?);
+            Ok(SecretKey::Cosigner(Box::new(key)))
+        }
     }
+}
+
+/// Makes the first key of a log, unless its operator asks for another: one of Ed25519.
+pub(crate) fn generate_first(origin: KeyName) -> Result<SigningKey, Failure> {
+    Ok(SigningKey::from_seed(origin, environment::random()?))
+}
+
+/// Makes the second key of a log: one of ML-DSA-44.
+pub(crate) fn generate_second(origin: KeyName) -> Result<Cosigner, Failure> {
+    Ok(Cosigner::ml_dsa_44_from_seed(origin, environment::random()?))
 }
 
 /// Reads a key file, which only its owner may be able to read.
@@ -143,7 +242,11 @@ fn parse(text: &str) -> Result<SecretKey, KeyError> {
         return Ok(SecretKey::Pem(Zeroizing::new(text.to_owned())));
     }
     let line = text.strip_suffix('\n').unwrap_or(text);
-    Ok(SecretKey::Named(Box::new(line.strip_suffix('\r').unwrap_or(line).parse()?)))
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    match line.parse() {
+        Err(ParseSigningKeyError::SignatureType(_)) => Ok(SecretKey::Cosigner(Box::new(line.parse()?))),
+        key => Ok(SecretKey::Named(Box::new(key?))),
+    }
 }
 
 /// The form that a key is written in.
@@ -156,11 +259,16 @@ pub(crate) enum KeyFormat {
 }
 
 /// Writes a key to a new file that only its owner can read; `false` where there is one already.
-pub(crate) fn write(path: &Path, key: &SigningKey, format: KeyFormat) -> Result<bool, Failure> {
-    let text = match format {
-        KeyFormat::Note => Zeroizing::new(format!("{}\n", *key.to_note_form())),
-        KeyFormat::Pkcs8 => key.to_pkcs8_pem().map_err(Failure::undone)?,
-    };
+pub(crate) fn write(path: &Path, key: &SecretKey, format: KeyFormat) -> Result<bool, Failure> {
+    write_text(path, &key.to_text(format)?)
+}
+
+/// The same for the note form of a key, a line without a newline.
+pub(crate) fn write_note_form(path: &Path, key: &str) -> Result<bool, Failure> {
+    write_text(path, &line(key))
+}
+
+fn write_text(path: &Path, text: &str) -> Result<bool, Failure> {
     let written: io::Result<bool> = files::create(path, text.as_bytes(), Readers::Owner);
     written.map_err(|error| Failure::file(path, &error))
 }

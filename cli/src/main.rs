@@ -7,6 +7,7 @@
 
 mod allocator;
 mod commands;
+mod cosigned;
 mod environment;
 mod failure;
 mod files;
@@ -19,6 +20,7 @@ mod quantity;
 mod reading;
 mod store;
 mod token;
+mod trust;
 
 use std::process::ExitCode;
 

@@ -1,20 +1,20 @@
-//! Opening a `LOG`: what readers see of a log, at a URL or in a folder, and the key to verify it by.
+//! Opening a `LOG`: what readers see of a log, at a URL or in a folder, and what it is believed by.
 
 use std::path::{Path, PathBuf};
 
-use kiln_client::{AnySource, Client, FolderSource, HttpOptions, HttpSource, Source};
+use kiln_client::{AnySource, Client, ClientError, FolderSource, HttpOptions, HttpSource, Source};
 use kiln_http::Uri;
 use kiln_storage::bucket::BucketUrl;
-use kiln_tiles::{Hash, ParseVerifierKeyError, TrustedLog, VerifierKey};
+use kiln_tiles::{Hash, Note, Quorum, TrustedLog, VerifierKey};
 use serde_json::Value;
 
-use crate::environment;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::guard::state_folder;
 use crate::keys;
 use crate::output::Output;
 use crate::store::{FolderStore, open_bucket};
+use crate::trust::{Trust, TrustArgs, no_logs};
 
 /// A log to be read, and what it is trusted by.
 #[derive(clap::Args, Clone, Debug)]
@@ -24,27 +24,19 @@ pub(crate) struct LogArgs {
     #[arg(value_name = "LOG")]
     pub(crate) log: String,
     #[command(flatten)]
-    pub(crate) trust: TrustArgs,
+    trust: TrustArgs,
+    /// Take the key that the log names itself, and remember it for this LOG. Proves nothing: only
+    /// for looking around.
+    #[arg(long, conflicts_with_all = ["vkey", "policy"])]
+    insecure_trust_on_first_use: bool,
     /// Keep verified tiles, and the newest checkpoint seen, in this folder: with it a log that goes
     /// back or forks between two runs is noticed. Or set KILN_CACHE.
     #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
 }
 
-/// The key that a log is trusted by.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct TrustArgs {
-    /// The log's verifier key, `name+hash+key`; or set KILN_VKEY. A store folder of one's own supplies it.
-    #[arg(long, value_name = "VKEY", value_parser = parse_vkey)]
-    vkey: Option<VerifierKey>,
-    /// Take the key that the log names itself, and remember it for this LOG. Proves nothing: only
-    /// for looking around.
-    #[arg(long, conflicts_with = "vkey")]
-    insecure_trust_on_first_use: bool,
-}
-
 impl LogArgs {
-    /// A client of the log. It has read nothing of it yet.
+    /// A client of the log. It has read no entry of it yet.
     pub(crate) async fn open(&self, output: &Output) -> Result<Client<AnySource>, Failure> {
         self.open_at(&self.log, output).await
     }
@@ -52,53 +44,75 @@ impl LogArgs {
     /// The same for a log that is read at another place than `LOG`.
     pub(crate) async fn open_at(&self, place: &str, output: &Output) -> Result<Client<AnySource>, Failure> {
         let source = source(place)?;
-        let vkey = self.vkey(&source, output).await?;
-        let mut builder = Client::builder(source, TrustedLog::from(vkey));
-        let variable =
-            || std::env::var_os("KILN_CACHE").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        if let Some(cache) = self.cache.clone().or_else(variable) {
-            builder = builder.disk_cache(cache);
-        }
-        Ok(builder.build())
+        let log = self.trusted(&source, output).await?;
+        Ok(self.client(source, log))
     }
 
-    async fn vkey(&self, source: &AnySource, output: &Output) -> Result<VerifierKey, Failure> {
-        if let Some(vkey) = given_vkey(self.trust.vkey.as_ref())? {
-            return Ok(vkey);
+    /// A client that believes the log's signature alone, and the quorum of witnesses that is to be asked for.
+    pub(crate) async fn open_and_judge(
+        &self,
+        output: &Output,
+    ) -> Result<(Client<AnySource>, Quorum), Failure> {
+        let source = source(&self.log)?;
+        let log = self.trusted(&source, output).await?;
+        Ok((self.client(source, log.without_quorum()), log.quorum().clone()))
+    }
+
+    fn client(&self, source: AnySource, log: TrustedLog) -> Client<AnySource> {
+        let builder = Client::builder(source, log);
+        let variable =
+            || std::env::var_os("KILN_CACHE").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        match self.cache.clone().or_else(variable) {
+            Some(cache) => builder.disk_cache(cache).build(),
+            None => builder.build(),
+        }
+    }
+
+    /// What the log is believed by: what a person gave, else the key of a store of one's own, else the key that it
+    /// named itself, if that was asked for.
+    async fn trusted(&self, source: &AnySource, output: &Output) -> Result<TrustedLog, Failure> {
+        if let Some(trust) = self.trust.given()? {
+            return self.by(&trust, source).await;
         }
         if let Some(vkey) = own_vkey(&self.log)? {
-            return Ok(vkey);
+            return Ok(vkey.into());
         }
-        if self.trust.insecure_trust_on_first_use {
+        if self.insecure_trust_on_first_use {
             let vkey = trust_on_first_use(&self.log, source).await?;
             output.note(format_args!(
                 "INSECURE: trusting {vkey} because {} said so when it was first used here; nothing below is proved",
                 self.log
             ));
-            return Ok(vkey);
+            return Ok(vkey.into());
         }
         Err(Failure::usage(
-            "no key to verify this log by: give --vkey or set KILN_VKEY (who runs the log publishes it). \
-             To look around only: --insecure-trust-on-first-use",
+            "no key or policy to verify this log by: give --vkey or --policy, or set KILN_VKEY or KILN_POLICY (who runs \
+             the log publishes its key). To look around only: --insecure-trust-on-first-use",
         ))
     }
-}
 
-/// A verifier key as it is pasted, or read from a file: with white space around it.
-pub(crate) fn parse_vkey(text: &str) -> Result<VerifierKey, ParseVerifierKeyError> {
-    text.trim().parse()
-}
-
-/// The verifier key that a person gave: that of the option, else that of the environment.
-pub(crate) fn given_vkey(option: Option<&VerifierKey>) -> Result<Option<VerifierKey>, Failure> {
-    const VARIABLE: &str = "KILN_VKEY";
-    match (option, environment::variable(VARIABLE)) {
-        (Some(vkey), _) => Ok(Some(vkey.clone())),
-        (None, Some(text)) => {
-            parse_vkey(&text).map(Some).map_err(|error| Failure::usage(format!("{VARIABLE}: {error}")))
+    /// The log that is believed here: of several, the one whose checkpoint this is.
+    async fn by(&self, trust: &Trust, source: &AnySource) -> Result<TrustedLog, Failure> {
+        match trust {
+            Trust::Policy(policy) if policy.logs().is_empty() => {
+                // Witnesses alone: a log of one's own is known without it.
+                let own = own_vkey(&self.log)?.ok_or_else(no_logs)?;
+                Ok(TrustedLog::from(own).with_quorum(policy.quorum().clone()))
+            }
+            trust => match trust.only_log() {
+                Some(log) => Ok(log),
+                None => trust.log_of(&read_checkpoint(source).await?),
+            },
         }
-        (None, None) => Ok(None),
     }
+}
+
+/// The checkpoint that a source has, not verified.
+pub(crate) async fn read_checkpoint(source: &AnySource) -> Result<Note, Failure> {
+    let read = source.fetch("checkpoint", Note::MAX_SIZE).await;
+    let read = read.map_err(|error| Failure::undone(format!("checkpoint: {error}")))?;
+    let bytes = read.ok_or_else(|| Failure::from(ClientError::NoCheckpoint))?;
+    Note::parse(&bytes).map_err(|error| Failure::bad(format!("checkpoint: {error}")))
 }
 
 pub(crate) fn is_url(log: &str) -> bool {

@@ -14,7 +14,7 @@ use crate::source::Source;
 use crate::tree::{Reader, Tree};
 
 /// A client of one log: it reads through a [`Source`] that it does not trust, and answers only what
-/// a checkpoint signed by the [`TrustedLog`] vouches for.
+/// a checkpoint vouches for that the [`TrustedLog`] signed, and its quorum of witnesses cosigned.
 ///
 /// It remembers the newest tree that it verified, and every answer is about that tree: reading does
 /// not go to the network for a newer checkpoint unless there is none yet, or what was asked for lies
@@ -135,6 +135,9 @@ impl<S: Source> Client<S> {
     /// | smaller, and the known one extends it | [`Freshness::Stale`]; the known one stays. [`BadLog::Rollback`] where the tiles of the known one are gone too, or the client was told to [refuse](ClientBuilder::refuse_rollback) |
     /// | anything else | [`BadLog::Fork`], with both checkpoints as evidence |
     ///
+    /// What an earlier run remembered is compared even where its cosignatures do not meet the quorum of the
+    /// [`TrustedLog`] any more. Answers are never about it then.
+    ///
     /// That an older tree is no error at once is on purpose: every CDN serves one now and then.
     ///
     /// # Errors
@@ -198,7 +201,8 @@ impl<S: Source> Client<S> {
         Ok(if from == to { Freshness::Same } else { Freshness::Grown { from } })
     }
 
-    /// A tree that is smaller than the one known: the known one, which stays, must extend it.
+    /// A tree that is smaller than the one known: the known one must extend it, and stays. One that an earlier run
+    /// remembered and that lacks cosignatures does not: it only shows that the log did not go another way.
     async fn hold(
         &self,
         known: SignedCheckpoint,
@@ -211,11 +215,21 @@ impl<S: Source> Client<S> {
             Err(error) => Err(error),
             Ok(None) => Err(BadLog::Fork(both).into()),
             Ok(Some(_)) if self.shared.refuse_rollback => Err(BadLog::Rollback(both).into()),
-            Ok(Some(tree)) => {
+            Ok(Some(tree)) if self.is_cosigned(&known) => {
                 self.set_view(View { checkpoint: known, tree });
                 Ok(Freshness::Stale { served: served.head() })
             }
+            Ok(Some(_)) => {
+                let tree = self.tree(served.head(), next).await?;
+                self.set_view(View { checkpoint: served.clone(), tree });
+                Ok(Freshness::Stale { served: served.head() })
+            }
         }
+    }
+
+    /// Whether the witnesses have cosigned a checkpoint, as those of an earlier run with another policy need not have.
+    fn is_cosigned(&self, checkpoint: &SignedCheckpoint) -> bool {
+        self.shared.log.quorum().check(checkpoint.note()).is_ok()
     }
 
     /// The tree of `head`, where it extends `earlier`.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use kiln_tiles::{
-    EdgeError, Hash, HashTileError, OpenCheckpointError, ParseBundleError, SignedCheckpoint, TreeHead,
+    EdgeError, Hash, HashTileError, OpenCheckpointError, ParseBundleError, QuorumNotMet, SignedCheckpoint,
+    TreeHead,
 };
 
 use crate::signers::OtherKeys;
@@ -80,7 +81,7 @@ pub enum ClientError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadLog {
-    /// `checkpoint` is none that the log signed.
+    /// `checkpoint` is none that the log signed, or too few witnesses have cosigned it.
     #[error("checkpoint: {0}")]
     Checkpoint(#[from] OpenCheckpointError),
     /// `checkpoint` is signed, but by nobody who is known: this is another log, or the key is.
@@ -171,7 +172,16 @@ impl ClientError {
     /// Whether the same call may succeed later, without anybody changing anything.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Source { error, .. } if error.is_retryable())
+        matches!(self, Self::Source { error, .. } if error.is_retryable()) || self.lacks_cosignatures()
+    }
+
+    /// Whether the log signed the checkpoint, and too few witnesses have cosigned it. That counts as a
+    /// [bad log](Self::is_bad_log), since it is what somebody sees who is shown another tree than everybody else. It
+    /// is [retryable](Self::is_retryable) as well: some logs publish before the witnesses have come.
+    #[must_use]
+    pub const fn lacks_cosignatures(&self) -> bool {
+        use OpenCheckpointError::Quorum;
+        matches!(self, Self::BadLog(BadLog::Checkpoint(Quorum(QuorumNotMet::TooFew { .. }))))
     }
 
     /// The error of reading `path`. A resource that is too long is no fault of the network.

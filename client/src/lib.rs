@@ -1,10 +1,11 @@
 //! A client of tile-based transparency logs, as [tlog-tiles] defines them: it fetches, verifies,
-//! proves, follows and submits. It trusts the log's key and nothing else: not the server, not the
-//! CDN, not its own cache.
+//! proves, follows and submits. It trusts the log's key, and a quorum of witnesses if you have one, and
+//! nothing else: not the server, not the CDN, not its own cache.
 //!
 //! | you want to | use |
 //! |---|---|
 //! | name the log that you believe | [`TrustedLog`](tiles::TrustedLog), from its vkey |
+//! | name the witnesses that must have seen it | [`Policy`](tiles::Policy), from a [tlog-policy] file |
 //! | reach it | [`HttpSource`], [`FolderSource`], [`MemorySource`], or your own [`Source`] |
 //! | read an entry, all entries, those that come | [`Client::get`], [`Client::entries`], [`Client::follow`] |
 //! | learn of a newer tree, a rollback, a fork | [`Client::update`] |
@@ -66,6 +67,42 @@
 //! # }
 //! ```
 //!
+//! # Verify by a policy
+//! A log that shows you another tree than everybody else signs both. It cannot get both cosigned: a
+//! witness cosigns one history. A [tlog-policy] file says which logs are believed, and which witnesses
+//! must have cosigned.
+//! ```
+//! use kiln_client::{tiles::{Policy, TlogProof}, verify};
+//! # use kiln_client::tiles::*;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let entry = b"my release, sha256:...";
+//! # let key = SigningKey::from_seed("example.com/log".parse()?, [7; 32]);
+//! # let [one, two, three] = [1, 2, 3].map(|n| {
+//! #     Cosigner::ed25519_from_seed(format!("witness{n}.example").parse().unwrap(), [n; 32])
+//! # });
+//! # let file = format!("log {}\nwitness one {}\nwitness two {}\nwitness three {}\n\
+//! #     group ring 2 one two three\nquorum ring\n", key.verifier_key(), one.verifier_key(),
+//! #     two.verifier_key(), three.verifier_key());
+//! # let head = TreeHead::new(1, Hash::leaf(entry)).unwrap();
+//! # let checkpoint = Checkpoint::new("example.com/log", head).unwrap();
+//! # let signed = key.sign(checkpoint.to_string())?.with(one.cosign(&checkpoint, 5).unwrap())?;
+//! # let alone = TlogProof::new(0, Proof::default(), signed.clone()).to_string();
+//! # let signed = signed.with(three.cosign(&checkpoint, 6).unwrap())?;
+//! # let proof = TlogProof::new(0, Proof::default(), signed).to_string();
+//! let policy: Policy = file.parse()?; // log, three witnesses, and `group ring 2 one two three`
+//! let log = policy.trusted_log("example.com/log").ok_or("the policy does not have this log")?;
+//!
+//! let claim = verify(proof.as_bytes(), entry, &log)?; // two of the three have cosigned
+//! let verdict = log.quorum().judge(claim.checkpoint().note())?;
+//! assert_eq!(verdict.witnesses, [Some(5), None, Some(6)]); // who, and when
+//! assert!(verify(alone.as_bytes(), entry, &log).is_err()); // the log's word, and that of one
+//! # Ok(())
+//! # }
+//! ```
+//! A [`Client`] of such a log asks the same of each checkpoint that it reads, and a [`Submitter`] of each
+//! proof that it is given. A policy with several logs tells them apart by what is to be verified:
+//! [`Policy::trusted_log_of`](tiles::Policy::trusted_log_of).
+//!
 //! # Submit
 //! ```no_run
 //! use kiln_client::{Submitter, batches, tiles::TrustedLog};
@@ -87,7 +124,8 @@
 //! One question matters first: is the log bad, or could it not be read?
 //! [`ClientError::is_bad_log`], [`SubmitError::is_bad_log`] and every [`VerifyError`] mean the
 //! former: keep the error, it names the resource or holds the evidence. Of the others,
-//! `is_retryable` tells whether to try again.
+//! `is_retryable` tells whether to try again. In between is a checkpoint that the log signed and too
+//! few witnesses have cosigned ([`ClientError::lacks_cosignatures`]): do not believe it; look again later.
 //!
 //! # Features
 //! | feature | brings |
@@ -103,6 +141,7 @@
 //!
 //! [tlog-tiles]: https://c2sp.org/tlog-tiles
 //! [tlog-proof]: https://c2sp.org/tlog-proof
+//! [tlog-policy]: https://c2sp.org/tlog-policy
 
 #[cfg(all(feature = "folder", feature = "http"))]
 mod any;

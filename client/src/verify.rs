@@ -28,7 +28,8 @@ pub enum VerifyError {
     Proof(#[from] VerifyTlogProofError),
 }
 
-/// Verifies that `log` has `entry`, by a [tlog-proof] and nothing else.
+/// Verifies that `log` has `entry`, by a [tlog-proof] and nothing else; where the log has a quorum of
+/// witnesses, that they have cosigned the checkpoint, too.
 ///
 /// [tlog-proof]: https://c2sp.org/tlog-proof
 ///

@@ -7,7 +7,7 @@ use core::str::FromStr;
 
 use crate::hash::Hash;
 use crate::note::{Note, ParseNoteError, VerifierKey, VerifyNoteError};
-use crate::policy::{Quorum, QuorumNotMet};
+use crate::quorum::{Quorum, QuorumNotMet};
 use crate::text;
 use crate::tree::TreeHead;
 
@@ -170,6 +170,13 @@ impl TrustedLog {
     #[must_use]
     pub fn with_quorum(self, quorum: Quorum) -> Self {
         Self { quorum, ..self }
+    }
+
+    /// The same log, whose checkpoints count with its own signature alone. For who looks at what a log signed, or
+    /// remembers it; not for who relies on it.
+    #[must_use]
+    pub fn without_quorum(&self) -> Self {
+        Self::new(self.origin.clone(), self.keys.clone())
     }
 
     /// The origin.

@@ -40,6 +40,7 @@ mod note;
 mod path;
 mod policy;
 mod proof;
+mod quorum;
 mod text;
 mod tile;
 mod tlog_proof;
@@ -60,11 +61,9 @@ pub use note::{
     Cosigner, KeyId, KeyName, KeyNameError, Note, NoteSignature, ParseNoteError, ParseSigningKeyError,
     ParseVerifierKeyError, SignatureType, SigningKey, VerifierKey, VerifyNoteError,
 };
-pub use policy::{
-    Member, ParsePolicyError, Policy, PolicyLog, PolicyName, PolicyProblem, Quorum, QuorumNotMet, Verdict,
-    Witness,
-};
+pub use policy::{ParsePolicyError, Policy, PolicyLog, PolicyName, PolicyProblem};
 pub use proof::{Proof, ProofError};
+pub use quorum::{Group, Member, Quorum, QuorumNotMet, Verdict, Witness};
 pub use text::MAX_TREE_SIZE;
 pub use tile::{HashTile, HashTileError, ParseTileError, TileCoord, partial_tiles};
 pub use tlog_proof::{ParseTlogProofError, TlogProof, VerifyTlogProofError};

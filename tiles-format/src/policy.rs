@@ -13,7 +13,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::checkpoint::TrustedLog;
-use crate::note::{Note, ParseVerifierKeyError, VerifierKey, VerifyNoteError};
+use crate::note::{Note, ParseVerifierKeyError, SignatureType, VerifierKey};
+use crate::quorum::{Group, Member, Quorum, Witness};
 use crate::text;
 
 /// The name that stands for no witness at all.
@@ -46,50 +47,16 @@ pub struct PolicyLog {
     pub url: Option<PolicyName>,
 }
 
-/// Which witnesses must have cosigned a checkpoint.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Quorum {
-    witnesses: Vec<Witness>,
-    groups: Vec<Group>,
-    /// `None` where nobody needs to.
-    rule: Option<Member>,
-}
-
-/// A witness of a policy.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Witness {
-    /// What the policy calls it.
-    pub name: PolicyName,
-    /// The key, one that cosigns.
-    pub key: VerifierKey,
-    /// Its submission prefix, in bytes that are a URL in all likelihood.
-    pub url: Option<PolicyName>,
-}
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Group {
-    name: PolicyName,
-    threshold: usize, // 1..=members.len()
-    /// Groups stand behind all of their members.
-    members: Vec<Member>,
-}
-
-/// A witness or a group, by its place in the policy.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Member {
-    /// The witness at this place of [`Quorum::witnesses`].
-    Witness(usize),
-    /// The group at this place.
-    Group(usize),
-}
-
 /// A name or URL in a policy file: bytes without white space and control characters, mostly UTF-8, which
 /// are compared as they are.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PolicyName(Vec<u8>);
 
 impl PolicyName {
+    pub(crate) fn none() -> Self {
+        Self(NONE.to_vec())
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -103,10 +70,11 @@ impl PolicyName {
     }
 }
 
-/// What is not UTF-8 shows as replacement characters.
+/// What is not UTF-8 shows as replacement characters, and so do control characters, which a terminal would obey.
 impl fmt::Display for PolicyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        f.write_str(&String::from_utf8_lossy(&self.0).chars().map(shown).collect::<String>())
     }
 }
 
@@ -144,7 +112,7 @@ pub enum PolicyProblem {
     Key(#[from] ParseVerifierKeyError),
     /// A witness with a key that signs no cosignatures.
     #[error("a key of {0}, which is no cosignature, is not a witness's")]
-    NoCosigner(crate::SignatureType),
+    NoCosigner(SignatureType),
     /// The same key twice, among logs or among witnesses.
     #[error("the public key is that of line {0} too")]
     DuplicateKey(usize),
@@ -169,134 +137,6 @@ pub enum PolicyProblem {
     /// More logs, witnesses or groups than are taken.
     #[error("more than {} of a kind", Policy::MAX_OF_A_KIND)]
     TooMany,
-}
-
-/// A checkpoint that lacks cosignatures, or has a wrong one.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum QuorumNotMet {
-    /// A signature by a witness of the policy is wrong. The whole note is to be rejected.
-    #[error(transparent)]
-    Signature(#[from] VerifyNoteError),
-    /// Those that cosigned are not enough.
-    #[error("cosigned by {}, which does not meet the quorum of {needed}", listed(cosigned))]
-    TooFew {
-        /// The names of the witnesses that cosigned.
-        cosigned: Vec<PolicyName>,
-        /// The name of the quorum.
-        needed: PolicyName,
-    },
-}
-
-fn listed(names: &[PolicyName]) -> String {
-    if names.is_empty() {
-        return "no witness of the policy".to_owned();
-    }
-    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// What a policy says of a checkpoint's cosignatures, witness by witness and group by group.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Verdict {
-    /// Of each witness, in the order of [`Quorum::witnesses`]: when it cosigned, in seconds since 1970.
-    pub witnesses: Vec<Option<u64>>,
-    /// Of each group, in the order of the policy: its name, how many of its members count, how many must, and how
-    /// many there are.
-    pub groups: Vec<(PolicyName, [usize; 3])>,
-    /// Whether the quorum is met.
-    pub met: bool,
-}
-
-impl Quorum {
-    /// The quorum that asks for nobody.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self { witnesses: Vec::new(), groups: Vec::new(), rule: None }
-    }
-
-    /// Whether somebody must have cosigned.
-    #[must_use]
-    pub const fn is_none(&self) -> bool {
-        self.rule.is_none()
-    }
-
-    /// All witnesses that the policy names, members of the quorum or not.
-    #[must_use]
-    pub fn witnesses(&self) -> &[Witness] {
-        &self.witnesses
-    }
-
-    /// What the quorum is called in the policy; `none` where nobody must have cosigned.
-    #[must_use]
-    pub fn name(&self) -> PolicyName {
-        self.rule.map_or_else(|| PolicyName(NONE.to_vec()), |rule| self.name_of(rule).clone())
-    }
-
-    fn name_of(&self, member: Member) -> &PolicyName {
-        match member {
-            Member::Witness(place) => &self.witnesses[place].name,
-            Member::Group(place) => &self.groups[place].name,
-        }
-    }
-
-    /// Whether these witnesses, by their places, are enough.
-    #[must_use]
-    pub fn is_met_by(&self, cosigned: impl Fn(usize) -> bool) -> bool {
-        let groups = self.count(&cosigned);
-        self.rule.is_none_or(|rule| self.counts(rule, &cosigned, &groups))
-    }
-
-    /// How many members of each group count.
-    fn count(&self, cosigned: &impl Fn(usize) -> bool) -> Vec<usize> {
-        let mut counted: Vec<usize> = Vec::with_capacity(self.groups.len());
-        for group in &self.groups {
-            let counting = group.members.iter().filter(|member| self.counts(**member, cosigned, &counted));
-            counted.push(counting.count());
-        }
-        counted
-    }
-
-    fn counts(&self, member: Member, cosigned: &impl Fn(usize) -> bool, counted: &[usize]) -> bool {
-        match member {
-            Member::Witness(place) => cosigned(place),
-            Member::Group(place) => counted[place] >= self.groups[place].threshold,
-        }
-    }
-
-    /// What the policy says of a note's cosignatures.
-    ///
-    /// # Errors
-    /// Where one by a witness of the policy is wrong: then the whole note is to be rejected.
-    pub fn judge(&self, note: &Note) -> Result<Verdict, VerifyNoteError> {
-        let verified = note.signed_by(self.witnesses.iter().map(|witness| &witness.key))?;
-        let time_of = |witness: &Witness| {
-            let (key, signature) = verified.iter().find(|(key, _)| **key == witness.key)?;
-            key.time_of(signature)
-        };
-        let witnesses: Vec<Option<u64>> = self.witnesses.iter().map(time_of).collect();
-        let cosigned = |place: usize| witnesses[place].is_some();
-        let counted = self.count(&cosigned);
-        let groups = self.groups.iter().zip(&counted);
-        let groups = groups
-            .map(|(group, &counted)| (group.name.clone(), [counted, group.threshold, group.members.len()]))
-            .collect();
-        let met = self.rule.is_none_or(|rule| self.counts(rule, &cosigned, &counted));
-        Ok(Verdict { witnesses, groups, met })
-    }
-
-    /// Whether a note is cosigned as it must be. A quorum that asks for nobody looks at no cosignature.
-    pub(crate) fn check(&self, note: &Note) -> Result<(), QuorumNotMet> {
-        if self.is_none() {
-            return Ok(());
-        }
-        let verdict = self.judge(note)?;
-        if verdict.met {
-            return Ok(());
-        }
-        let cosigned = self.witnesses.iter().zip(&verdict.witnesses).filter(|(_, time)| time.is_some());
-        let cosigned = cosigned.map(|(witness, _)| witness.name.clone()).collect();
-        Err(QuorumNotMet::TooFew { cosigned, needed: self.name() })
-    }
 }
 
 impl Policy {
@@ -345,6 +185,28 @@ impl Policy {
         let keys: Vec<VerifierKey> = of_it.map(|log| log.key.clone()).collect();
         let log = || TrustedLog::new(origin.to_owned(), keys.clone()).with_quorum(self.quorum.clone());
         (!keys.is_empty()).then(log)
+    }
+
+    /// The same for the log that a note says it is of, a checkpoint in all likelihood. The note is not verified: the log
+    /// [opens](TrustedLog::open_note) it.
+    ///
+    /// ```
+    /// use kiln_tiles::{Policy, SigningKey, TlogProof};
+    /// # use kiln_tiles::{Checkpoint, Hash, Proof, TreeHead};
+    ///
+    /// # let key = SigningKey::from_seed("example.com/log".parse()?, [7; 32]);
+    /// # let (leaf, policy) = (Hash::leaf(b"entry"), format!("log {}\nquorum none\n", key.verifier_key()));
+    /// # let checkpoint = Checkpoint::new("example.com/log", TreeHead::new(1, leaf).unwrap()).unwrap();
+    /// # let proof = TlogProof::new(0, Proof::default(), key.sign(checkpoint.to_string())?).to_string();
+    /// let policy: Policy = policy.parse()?; // with any number of logs
+    /// let proof: TlogProof = proof.parse()?; // of any one of them
+    /// let log = policy.trusted_log_of(proof.checkpoint()).ok_or("a log that the policy does not have")?;
+    /// proof.verify(leaf, &log)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn trusted_log_of(&self, note: &Note) -> Option<TrustedLog> {
+        self.trusted_log(note.unverified_origin())
     }
 }
 
@@ -474,7 +336,7 @@ impl Reader {
 
     fn finish(self) -> Result<Policy, PolicyProblem> {
         let rule = self.quorum.ok_or(PolicyProblem::NoQuorum)?;
-        let quorum = Quorum { witnesses: self.witnesses, groups: self.groups, rule };
+        let quorum = Quorum::new(self.witnesses, self.groups, rule);
         Ok(Policy { logs: self.logs, quorum })
     }
 }
@@ -499,7 +361,7 @@ const fn not_too_many<T>(kind: &[T]) -> Result<(), PolicyProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Checkpoint, Cosigner, Hash, OpenCheckpointError, SigningKey, TreeHead};
+    use crate::{Checkpoint, Cosigner, Hash, OpenCheckpointError, QuorumNotMet, SigningKey, TreeHead};
 
     fn log_key() -> SigningKey {
         SigningKey::from_seed("example.com/log".parse().unwrap(), [7; 32])
@@ -555,11 +417,39 @@ mod tests {
         let policy: Policy = example().parse().unwrap();
         let verdict = policy.quorum().judge(&cosigned(&[2, 4])).unwrap();
         assert_eq!(verdict.witnesses, [None, Some(5), None, Some(5), None, None]);
-        let counts: Vec<_> = verdict.groups.iter().map(|(_, counts)| *counts).collect();
-        assert_eq!(counts, [[1, 2, 3], [1, 1, 3], [1, 2, 2]]);
+        assert_eq!(verdict.groups, [1, 1, 1]);
         assert!(!verdict.met);
         let words = policy.trusted_log("example.com/log").unwrap().open_note(cosigned(&[2, 4])).unwrap_err();
-        assert_eq!(words.to_string(), "cosigned by X2, Y1, which does not meet the quorum of X-and-Y");
+        assert_eq!(
+            words.to_string(),
+            "cosigned by X2, Y1, and not by X1, X3, Y2, Y3: this does not meet the quorum X-and-Y"
+        );
+    }
+
+    #[test]
+    fn a_quorum_says_what_it_stands_on_and_how_few_are_enough() {
+        let quorum = |end: &str| {
+            let policy: Policy = example().replace("quorum X-and-Y\n", end).parse().unwrap();
+            let quorum = policy.quorum().clone();
+            let names = quorum.counting().iter().map(|&m| quorum.name_of(m).to_string()).collect::<Vec<_>>();
+            (quorum.fewest(), names.join(" "))
+        };
+        let all = "X-and-Y X-witnesses Y-witnesses X1 X2 X3 Y1 Y2 Y3";
+        assert_eq!(quorum("quorum X-and-Y\n"), (3, all.to_owned()));
+        assert_eq!(quorum("group any any X-and-Y\nquorum any\n"), (3, format!("any {all}")));
+        assert_eq!(quorum("quorum X-witnesses\n"), (2, "X-witnesses X1 X2 X3".to_owned()));
+        assert_eq!(quorum("quorum Y3\n"), (1, "Y3".to_owned()));
+        assert_eq!(quorum("quorum none\n"), (0, String::new()));
+    }
+
+    /// A witness that nobody counts is no help to who looks for those that are missing.
+    #[test]
+    fn who_counts_for_nothing_is_not_missing() {
+        let policy: Policy = example().replace("quorum X-and-Y", "quorum Y-witnesses").parse().unwrap();
+        let words = policy.trusted_log("example.com/log").unwrap().open_note(cosigned(&[2])).unwrap_err();
+        let expected =
+            "cosigned by nobody who counts, and not by Y1, Y2, Y3: this does not meet the quorum Y-witnesses";
+        assert_eq!(words.to_string(), expected);
     }
 
     #[test]
@@ -611,7 +501,7 @@ mod tests {
             ("log x\n".into(), 1, P::Key(ParseVerifierKeyError::Form)),
             (format!("log {log}\nlog {log}\n"), 2, P::DuplicateKey(1)),
             (format!("log {two}\nlog {same}\n"), 2, P::DuplicateKey(1)),
-            (format!("witness a {log}\n"), 1, P::NoCosigner(crate::SignatureType::Ed25519)),
+            (format!("witness a {log}\n"), 1, P::NoCosigner(SignatureType::Ed25519)),
             (format!("witness none {one}\n"), 1, P::Taken(name("none"))),
             (format!("witness a {one}\nwitness a {two}\n"), 2, P::Taken(name("a"))),
             (format!("witness a {one}\nwitness b {one}\n"), 2, P::DuplicateKey(1)),

@@ -13,8 +13,8 @@ use crate::keys::KeyArgs;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{grouped, parse_span, per_second, rounded};
-use crate::reading::{given_vkey, parse_vkey};
 use crate::store::StorePlace;
+use crate::trust::{given_vkey, parse_vkey};
 
 /// Remove partial tiles and bundles that full ones have superseded for a while.
 ///

@@ -1,23 +1,28 @@
-//! `kiln info`: what a log says of itself, verified.
+//! `kiln info`: what a log says of itself, verified, and who has cosigned it.
 
 use std::path::Path;
 use std::time::Duration;
 
-use kiln_client::{AnySource, Client, Update};
-use kiln_tiles::NoteSignature;
+use kiln_client::Update;
+use kiln_tiles::{Note, NoteSignature, Quorum, SignedCheckpoint, TrustedLog};
 use serde_json::{Value, json};
 
+use crate::cosigned::{Cosigned, shown_time};
 use crate::environment;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::quantity::grouped;
 use crate::reading::{self, LogArgs};
 
-/// Show a log's head, size, age and keys.
+/// Show a log's head, size, age and keys, and by a policy its witnesses.
+///
+/// It shows a checkpoint that too few have cosigned as well: who is missing is what one looks for. The exit code is 1
+/// then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kiln info https://log.example --vkey V
+  kiln info https://log.example --policy release.policy
   kiln info ./log --json")]
 pub(crate) struct Info {
     #[command(flatten)]
@@ -26,46 +31,100 @@ pub(crate) struct Info {
 
 impl Info {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
-        let client = self.log.open(output).await?;
+        let (client, quorum) = self.log.open_and_judge(output).await?;
         let Update { checkpoint, .. } = client.update().await?;
-        let (head, age) = (checkpoint.head(), checkpoint_age(&self.log.log));
-        let signatures = checkpoint.note().signatures();
+        let shown = Shown {
+            log: client.log(),
+            checkpoint: &checkpoint,
+            age: checkpoint_age(&self.log.log),
+            quorum: &quorum,
+            cosigned: Cosigned::of(&quorum, checkpoint.note()).ok(),
+        };
         if output.is_json() {
-            return output.line(json!({
-                "origin": client.log().origin(), "size": head.size(), "root": head.root().to_hex(),
-                "age_seconds": age.map(|age| age.as_secs()),
-                "vkeys": client.log().keys().iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "signatures": signatures.iter().map(|one| signature_value(&client, one)).collect::<Vec<_>>(),
-            }));
+            output.line(shown.value())?
+        } else {
+            shown.print(*output)?
         }
-        output.line(format_args!("origin     {}", client.log().origin()))?;
-        output.line(format_args!("size       {}", grouped(head.size())))?;
-        output.line(format_args!("root       {} (base64 {})", head.root().to_hex(), head.root()))?;
-        if let Some(age) = age {
-            let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
-            output.line(format_args!("age        {age} since the checkpoint was written"))?;
-        }
-        for vkey in client.log().keys() {
-            output.line(format_args!("vkey       {vkey}"))?;
-        }
-        for one in signatures {
-            let verdict = if is_verified(&client, one) { "verified" } else { "not known here, not verified" };
-            output.line(format_args!("signature  {} ({}): {verdict}", one.name(), one.key_id()))?;
-        }
-        Ok(())
+        quorum.check(checkpoint.note()).map_err(Failure::bad)
     }
 }
 
-/// A signature of the opened checkpoint: those by the log's keys hold.
-fn is_verified(client: &Client<AnySource>, signature: &NoteSignature) -> bool {
-    client.log().keys().iter().any(|key| signature.is_by(key))
+/// A checkpoint that the log signed.
+struct Shown<'a> {
+    log: &'a TrustedLog,
+    checkpoint: &'a SignedCheckpoint,
+    age: Option<Duration>,
+    quorum: &'a Quorum,
+    /// `None` where a cosignature is wrong, and so none means anything.
+    cosigned: Option<Cosigned<'a>>,
 }
 
-fn signature_value(client: &Client<AnySource>, signature: &NoteSignature) -> Value {
-    json!({
-        "name": signature.name().as_str(), "key_id": signature.key_id().to_string(),
-        "verified": is_verified(client, signature),
-    })
+impl Shown<'_> {
+    fn print(&self, output: Output) -> Result<(), Failure> {
+        let head = self.checkpoint.head();
+        output.line(format_args!("origin     {}", self.log.origin()))?;
+        output.line(format_args!("size       {}", grouped(head.size())))?;
+        output.line(format_args!("root       {} (base64 {})", head.root().to_hex(), head.root()))?;
+        if let Some(age) = self.age {
+            let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
+            output.line(format_args!("age        {age} since the checkpoint was written"))?;
+        }
+        for vkey in self.log.keys() {
+            output.line(format_args!("vkey       {vkey}"))?;
+        }
+        for one in self.note().signatures() {
+            let verdict = if self.is_verified(one) { "verified" } else { "not known here, not verified" };
+            output.line(format_args!("signature  {} ({}): {verdict}", one.name(), one.key_id()))?;
+        }
+        self.cosigned.as_ref().map_or(Ok(()), |cosigned| self.print_witnesses(cosigned, output))
+    }
+
+    fn print_witnesses(&self, cosigned: &Cosigned<'_>, output: Output) -> Result<(), Failure> {
+        for (witness, time) in cosigned.witnesses() {
+            let time = time
+                .map_or_else(|| "no cosignature".to_owned(), |time| format!("cosigned {}", shown_time(time)));
+            output.line(format_args!("witness    {}: {time}", witness.name))?;
+        }
+        if self.quorum.is_none() {
+            return Ok(());
+        }
+        let met = if cosigned.is_met() { "met" } else { "not met" };
+        output.line(format_args!("quorum     {met}: {}", cosigned.quorum_words()))
+    }
+
+    fn value(&self) -> Value {
+        let head = self.checkpoint.head();
+        let mut value = json!({
+            "origin": self.log.origin(), "size": head.size(), "root": head.root().to_hex(),
+            "age_seconds": self.age.map(|age| age.as_secs()),
+            "vkeys": self.log.keys().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "signatures": self.note().signatures().iter().map(|one| self.signature_value(one)).collect::<Vec<_>>(),
+        });
+        if let Some(cosigned) = &self.cosigned {
+            value["witnesses"] = cosigned.witnesses_value();
+            value["quorum"] = cosigned.quorum_value();
+        }
+        value
+    }
+
+    fn signature_value(&self, signature: &NoteSignature) -> Value {
+        json!({
+            "name": signature.name().as_str(), "key_id": signature.key_id().to_string(),
+            "verified": self.is_verified(signature),
+        })
+    }
+
+    const fn note(&self) -> &Note {
+        self.checkpoint.note()
+    }
+
+    /// A signature of the opened checkpoint: those by the log's keys hold, and those by witnesses where none of them
+    /// is wrong.
+    fn is_verified(&self, signature: &NoteSignature) -> bool {
+        let witnesses = self.cosigned.as_ref().map_or(&[][..], |_| self.quorum.witnesses());
+        let keys = self.log.keys().iter().chain(witnesses.iter().map(|witness| &witness.key));
+        keys.into_iter().any(|key| signature.is_by(key))
+    }
 }
 
 /// When a checkpoint in a folder was written. A checkpoint itself does not tell the time, and what

@@ -53,6 +53,9 @@ impl Init {
         check_conditions(&store).await?;
         let guards = guards.open(&vkey, &environment::process_name("kiln init")).await?;
         self.store.keep_key(&key)?;
+        if let Some(second) = self.store.cosigner_of_new_log(&self.key, key.name())? {
+            self.store.keep_cosigner(&second)?;
+        }
         let log = guards.guard(key, store, Dedup::off());
         create_log(&log).await?;
         // The first load publishes the empty tree, so that readers find a log.
@@ -60,6 +63,10 @@ impl Init {
         output.note(format_args!("made the log {} in {}", vkey.name(), self.store));
         if let Some(path) = self.store.key_path() {
             output.note(format_args!("  its key is {}: keep a copy, in secret", path.display()));
+        }
+        if let Some(path) = self.store.cosigner_path() {
+            let path = path.display();
+            output.note(format_args!("  its second key, of ML-DSA-44, is {path}: keep a copy of it, too"));
         }
         if chosen {
             output.note("  its origin was chosen for you, since no --origin was given; it is for ever");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use kiln_tiles::{KeyName, SigningKey};
+use kiln_tiles::{KeyName, VerifierKey};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -18,9 +18,11 @@ pub(crate) enum Key {
 Examples:
   kiln key new example.com/releases -o release.key
   kiln key new example.com/releases -o release.pem --format pkcs8
-  kiln key new rekor.example.com -o rekor.key --type ecdsa-p256")]
+  kiln key new rekor.example.com -o rekor.key --type ecdsa-p256
+  kiln key new example.com/releases -o log/private/key.ml-dsa-44 --type ml-dsa-44
+  kiln key new witness.example.com/w1 -o witness.key --type ml-dsa-44")]
     New {
-        /// The name of the key; of a log's key it is the log's origin.
+        /// The name of the key; of a log's keys it is the log's origin.
         name: KeyName,
         /// The file. One that is there is left alone.
         #[arg(short, long, value_name = "FILE")]
@@ -28,14 +30,15 @@ Examples:
         /// The form that the key is written in.
         #[arg(long, value_name = "FORM", default_value = "note")]
         format: KeyFormat,
-        /// What the key signs with.
+        /// What the key signs, and with what.
         #[arg(long = "type", value_name = "TYPE", default_value = "ed25519")]
         kind: KeyType,
     },
     /// Print the vkey of a secret key.
     #[command(after_help = "\
-Example:
-  kiln key show release.key")]
+Examples:
+  kiln key show release.key
+  kiln key show log/private/key.ml-dsa-44")]
     Show {
         /// The file, in note form or PKCS#8 PEM; only its owner may be able to read it.
         file: PathBuf,
@@ -55,14 +58,14 @@ impl Key {
                     return Err(Failure::usage(format!("{path} exists already; no key is overwritten")));
                 }
                 output.note(format_args!("made the secret key {}", path.display()));
-                show(&key, *output)
+                show(&key.verifier_key(None)?, *output)
             }
-            Self::Show { file, name } => show(&keys::read(&file)?.named(name.as_ref())?, *output),
+            Self::Show { file, name } => show(&keys::read(&file)?.verifier_key(name.as_ref())?, *output),
         }
     }
 }
 
-fn show(key: &SigningKey, output: Output) -> Result<(), Failure> {
-    let vkey = key.verifier_key();
-    output.result(&vkey, || json!({ "name": vkey.name().as_str(), "vkey": vkey.to_string() }))
+fn show(vkey: &VerifierKey, output: Output) -> Result<(), Failure> {
+    let kind = vkey.signature_type().to_string();
+    output.result(vkey, || json!({ "name": vkey.name().as_str(), "type": kind, "vkey": vkey.to_string() }))
 }

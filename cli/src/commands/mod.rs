@@ -9,6 +9,7 @@ mod get;
 mod info;
 mod init;
 mod key;
+mod policy;
 mod prove;
 mod recover;
 mod rekor;
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Key(key::Key),
     #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    #[command(subcommand)]
     Rekor(rekor::Rekor),
     Bench(bench::Bench),
 }
@@ -64,6 +67,7 @@ impl Command {
             Self::Gc(command) => on_runtime(command.run(output)),
             Self::Backup(command) => on_runtime(command.run(output)),
             Self::Recover(command) => on_runtime(command.run(output)),
+            Self::Policy(command) => on_runtime(command.run(output)),
             Self::Rekor(command) => on_runtime(command.run(output)),
             Self::Bench(command) => on_runtime(command.run(output)),
             Self::Vkey(command) => command.run(output),

@@ -3,26 +3,27 @@
 use std::path::{Path, PathBuf};
 
 use kiln_client::{Claim, VerifyError};
-use kiln_tiles::{
-    Hash, MAX_ENTRY_SIZE, OpenCheckpointError, TlogProof, TrustedLog, VerifierKey, VerifyTlogProofError,
-};
-use serde_json::json;
+use kiln_tiles::{Hash, MAX_ENTRY_SIZE, OpenCheckpointError, TlogProof, TrustedLog, VerifyTlogProofError};
+use serde_json::{Value, json};
 
+use crate::cosigned::{Cosigned, shown_time};
 use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
 use crate::quantity::grouped;
-use crate::reading::{given_vkey, parse_vkey};
+use crate::trust::TrustArgs;
 
-/// Verify a proof offline: no network, no server, only the proof, the entry and the log's key.
+/// Verify a proof offline: no network, no server, only the proof, the entry, and the log's key or a policy.
 ///
-/// Exit 0 only if everything holds; it says what does, and names the step that fails.
+/// Exit 0 only if everything holds; it says what does, and names the step that fails. By a policy it says who
+/// cosigned and when, and otherwise who is missing.
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true),
     after_help = "\
-Example:
-  kiln verify release.tar.gz.tlog-proof --entry release.tar.gz --vkey V"
+Examples:
+  kiln verify release.tar.gz.tlog-proof --entry release.tar.gz --vkey V
+  kiln verify release.tar.gz.tlog-proof --entry release.tar.gz --policy release.policy"
 )]
 pub(crate) struct Verify {
     /// The proof, a c2sp.org/tlog-proof@v1 file; `-` for standard input.
@@ -33,9 +34,8 @@ pub(crate) struct Verify {
     /// The entry hash instead, as `kiln add` prints it.
     #[arg(long, value_name = "HEX", group = "what", value_parser = parse_hash)]
     hash: Option<Hash>,
-    /// The log's verifier key; or set KILN_VKEY.
-    #[arg(long, value_name = "VKEY", value_parser = parse_vkey)]
-    vkey: Option<VerifierKey>,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// The text is no leaf hash.
@@ -52,9 +52,11 @@ const WITHOUT_NEWLINE: &str =
 
 impl Verify {
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
-        let vkey = given_vkey(self.vkey.as_ref())?
-            .ok_or_else(|| Failure::usage("no key to verify this proof by: give --vkey or set KILN_VKEY"))?;
-        let log = TrustedLog::from(vkey.clone());
+        let trust = self.trust.given()?.ok_or_else(|| {
+            Failure::usage(
+                "no key or policy to verify this proof by: give --vkey or --policy, or set KILN_VKEY or KILN_POLICY",
+            )
+        })?;
         let proof = files::read(&self.proof, TlogProof::MAX_SIZE)?;
         let entry = self.entry.as_deref().map(read_entry).transpose()?;
         let leaf = match (self.hash, &entry) {
@@ -62,8 +64,10 @@ impl Verify {
             (None, Some(entry)) => Hash::leaf(entry),
             (None, None) => return Err(Failure::usage("give --entry or --hash")),
         };
+        let parsed = TlogProof::parse(&proof).map_err(|error| self.refuse(&error.into()))?;
+        let log = trust.log_of(parsed.checkpoint()).map_err(|failure| failure.at(&self.place()))?;
         let error = match kiln_client::verify_leaf(&proof, leaf, &log) {
-            Ok(claim) => return report(&proof, leaf, &claim, &vkey, *output),
+            Ok(claim) => return Verified { claim: &claim, leaf, log: &log, proof: &parsed }.report(*output),
             Err(error) => self.refuse(&error),
         };
         let line = entry.as_deref().and_then(|entry| entry.strip_suffix(b"\n"));
@@ -71,13 +75,20 @@ impl Verify {
         Err(if holds { error.with_advice(WITHOUT_NEWLINE) } else { error })
     }
 
+    fn place(&self) -> String {
+        self.proof.display().to_string()
+    }
+
     fn refuse(&self, error: &VerifyError) -> Failure {
-        let proof = self.proof.display();
+        let proof = self.place();
         match error {
             VerifyError::Parse(error) => Failure::bad(format!("{proof}: proof: {error}")),
             VerifyError::OtherKeys(keys) => Failure::bad(format!("{proof}: signature: {keys}")),
             VerifyError::Proof(VerifyTlogProofError::Checkpoint(OpenCheckpointError::Signature(error))) => {
                 Failure::bad(format!("{proof}: signature: {error}"))
+            }
+            VerifyError::Proof(VerifyTlogProofError::Checkpoint(OpenCheckpointError::Quorum(error))) => {
+                Failure::bad(format!("{proof}: quorum: {error}"))
             }
             VerifyError::Proof(VerifyTlogProofError::Inclusion(error)) => Failure::bad(format!(
                 "{proof}: inclusion: {error}. The checkpoint is the log's, but does not have this entry at this index"
@@ -87,29 +98,56 @@ impl Verify {
     }
 }
 
-fn report(
-    proof: &[u8],
+/// A proof that holds.
+struct Verified<'a> {
+    claim: &'a Claim,
     leaf: Hash,
-    claim: &Claim,
-    vkey: &VerifierKey,
-    output: Output,
-) -> Result<(), Failure> {
-    let (index, head) = (claim.index(), claim.head());
-    if output.is_json() {
-        return output.line(json!({
-            "verified": true, "origin": claim.origin(), "index": index, "hash": leaf.to_hex(),
+    log: &'a TrustedLog,
+    proof: &'a TlogProof,
+}
+
+impl Verified<'_> {
+    fn report(&self, output: Output) -> Result<(), Failure> {
+        let note = self.claim.checkpoint().note();
+        let cosigned = Cosigned::of(self.log.quorum(), note).map_err(Failure::bad)?;
+        if output.is_json() {
+            return output.line(self.value(&cosigned));
+        }
+        let (Self { claim, log, .. }, head, leaf) = (self, self.claim.head(), self.leaf.to_hex());
+        let (index, size, root) = (claim.index(), grouped(head.size()), head.root().to_hex());
+        output.line("proof       ok: a c2sp.org/tlog-proof@v1")?;
+        for (key, _) in note.signed_by(log.keys()).map_err(Failure::bad)? {
+            output.line(format_args!("signature   ok: by {} ({})", key.name(), key.key_id()))?;
+        }
+        output.line(format_args!("checkpoint  ok: log {}, {size} entries, root {root}", claim.origin()))?;
+        self.report_quorum(&cosigned, output)?;
+        output.line(format_args!("inclusion   ok: entry {leaf} has index {index}"))?;
+        if let Some(extra) = self.proof.extra() {
+            output.line(format_args!("extra       {} bytes, which nothing vouches for", extra.len()))?;
+        }
+        output.line(format_args!("The log {} holds this entry, as number {index}.", claim.origin()))
+    }
+
+    /// Who cosigned, and when. A log that is known by its key has no witnesses to speak of.
+    fn report_quorum(&self, cosigned: &Cosigned<'_>, output: Output) -> Result<(), Failure> {
+        for (witness, time) in cosigned.witnesses() {
+            let Some(time) = time else { continue };
+            output.line(format_args!("cosigned    by {} {}", witness.name, shown_time(time)))?;
+        }
+        if self.log.quorum().is_none() {
+            return Ok(());
+        }
+        output.line(format_args!("quorum      ok: {}", cosigned.quorum_words()))
+    }
+
+    fn value(&self, cosigned: &Cosigned<'_>) -> Value {
+        let (claim, head) = (self.claim, self.claim.head());
+        json!({
+            "verified": true, "origin": claim.origin(), "index": claim.index(), "hash": self.leaf.to_hex(),
             "size": head.size(), "root": head.root().to_hex(),
-        }));
+            "witnesses": cosigned.witnesses_value(), "quorum": cosigned.quorum_value(),
+        })
     }
-    let (size, root) = (grouped(head.size()), head.root().to_hex());
-    output.line("proof       ok: a c2sp.org/tlog-proof@v1")?;
-    output.line(format_args!("signature   ok: by {} ({})", vkey.name(), vkey.key_id()))?;
-    output.line(format_args!("checkpoint  ok: log {}, {size} entries, root {root}", claim.origin()))?;
-    output.line(format_args!("inclusion   ok: entry {} has index {index}", leaf.to_hex()))?;
-    if let Some(extra) = TlogProof::parse(proof).ok().as_ref().and_then(TlogProof::extra) {
-        output.line(format_args!("extra       {} bytes, which nothing vouches for", extra.len()))?;
-    }
-    output.line(format_args!("The log {} holds this entry, as number {index}.", claim.origin()))
 }
 
 fn read_entry(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use kiln_client::{AnySource, FolderSource};
 use kiln_storage::Folder;
-use kiln_tiles::{KeyName, SigningKey};
+use kiln_tiles::{Cosigner, KeyName, SigningKey};
 
 use crate::environment;
 use crate::failure::Failure;
-use crate::keys::{self, KeyArgs, KeyFormat, KeyType};
+use crate::keys::{self, KeyArgs};
 use crate::store::Contents;
 
 /// A folder that a log lives in, or will.
@@ -47,6 +47,11 @@ impl FolderStore {
 
     pub(crate) fn key_path(&self) -> PathBuf {
         self.folder.join("private/key")
+    }
+
+    /// Where the log's second key is, of ML-DSA-44.
+    pub(crate) fn cosigner_path(&self) -> PathBuf {
+        self.folder.join("private/key.ml-dsa-44")
     }
 
     /// Where the dedup index is, unless said otherwise.
@@ -114,7 +119,7 @@ impl FolderStore {
         let chosen = origin.is_none();
         if !self.key_path().exists() {
             let name = origin.cloned().map_or_else(|| self.choose_origin(), Ok)?;
-            let key = keys::generate(name, KeyType::Ed25519)?;
+            let key = keys::generate_first(name)?;
             self.keep_key(&key)?;
         }
         // What counts is what stands there: another process may have been first.
@@ -123,10 +128,39 @@ impl FolderStore {
 
     /// Keeps the key in the store, unless there is one.
     pub(crate) fn keep_key(&self, key: &SigningKey) -> Result<(), Failure> {
-        let path = self.key_path();
+        self.make_private()?;
+        keys::write_note_form(&self.key_path(), &key.to_note_form()).map(drop)
+    }
+
+    /// The second key of the log of this origin; `None` where it has none.
+    pub(crate) fn cosigner(&self, origin: &KeyName) -> Result<Option<Cosigner>, Failure> {
+        let path = self.cosigner_path();
+        if !path.try_exists().map_err(|error| Failure::file(&path, &error))? {
+            return Ok(None);
+        }
+        let key = keys::read(&path)?.second_of(origin);
+        key.map(Some).map_err(|failure| failure.at(&path.display().to_string()))
+    }
+
+    /// Keeps the second key in the store, unless there is one.
+    pub(crate) fn keep_cosigner(&self, key: &Cosigner) -> Result<(), Failure> {
+        self.make_private()?;
+        keys::write_note_form(&self.cosigner_path(), &key.to_note_form()).map(drop)
+    }
+
+    /// The second key of a log that is to be made: a new one, or that of an earlier try. It stands beside the first:
+    /// where that one is kept elsewhere, nobody asked for a secret in this folder.
+    pub(crate) fn cosigner_of_new_log(&self, origin: &KeyName) -> Result<Option<Cosigner>, Failure> {
+        if self.key_path().exists() && !self.cosigner_path().exists() {
+            self.keep_cosigner(&keys::generate_second(origin.clone())?)?;
+        }
+        // What counts is what stands there: another process may have been first.
+        self.cosigner(origin)
+    }
+
+    fn make_private(&self) -> Result<(), Failure> {
         let private = self.folder.join("private");
-        make_private(&private).map_err(|error| Failure::file(&private, &error))?;
-        keys::write(&path, key, KeyFormat::Note).map(drop)
+        make_private(&private).map_err(|error| Failure::file(&private, &error))
     }
 
     /// `<host>/<folder>-<8 hex>`.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kiln_client::AnySource;
 use kiln_storage::bucket::{BucketUrl, ParseBucketUrlError};
 use kiln_storage::{AnyStore, Bucket, MutableObjects, ObjectPath, PutError, StorageError};
-use kiln_tiles::{KeyName, SigningKey, VerifierKey};
+use kiln_tiles::{Cosigner, KeyName, SigningKey, VerifierKey};
 
 pub(crate) use folder::FolderStore;
 
@@ -167,9 +167,42 @@ impl StorePlace {
         self.as_folder().map_or(Ok(()), |store| store.keep_key(key))
     }
 
+    /// The key by which the log of this origin cosigns its own checkpoints: the one given, else the folder's own;
+    /// `None` where it has none.
+    pub(crate) fn cosigner(&self, given: &KeyArgs, origin: &KeyName) -> Result<Option<Cosigner>, Failure> {
+        match (given.given_cosigner(origin)?, self) {
+            (Some(key), _) => Ok(Some(key)),
+            (None, Self::Folder(store)) => store.cosigner(origin),
+            (None, Self::Bucket(_)) => Ok(None),
+        }
+    }
+
+    /// The same of a log that is to be made: a folder that keeps its first key gets a second one.
+    pub(crate) fn cosigner_of_new_log(
+        &self,
+        given: &KeyArgs,
+        origin: &KeyName,
+    ) -> Result<Option<Cosigner>, Failure> {
+        match (given.given_cosigner(origin)?, self) {
+            (Some(key), _) => Ok(Some(key)),
+            (None, Self::Folder(store)) => store.cosigner_of_new_log(origin),
+            (None, Self::Bucket(_)) => Ok(None),
+        }
+    }
+
+    /// Keeps the second key in a folder, unless there is one. No bucket ever holds a key.
+    pub(crate) fn keep_cosigner(&self, key: &Cosigner) -> Result<(), Failure> {
+        self.as_folder().map_or(Ok(()), |store| store.keep_cosigner(key))
+    }
+
     /// Where the key of its log is, if it is a folder.
     pub(crate) fn key_path(&self) -> Option<PathBuf> {
         self.as_folder().map(FolderStore::key_path)
+    }
+
+    /// Where the second key of its log is, if it is a folder.
+    pub(crate) fn cosigner_path(&self) -> Option<PathBuf> {
+        self.as_folder().map(FolderStore::cosigner_path)
     }
 
     /// Where the dedup index of this log is, unless said otherwise.

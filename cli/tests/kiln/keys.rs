@@ -1,5 +1,8 @@
 //! The key that a log is verified by: where it comes from, and what is said when it is another log's.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use crate::world::World;
 
 fn two_logs() -> (World, [String; 2]) {
@@ -92,4 +95,110 @@ fn a_log_can_sign_with_ecdsa() {
     let pem = String::from_utf8(world.read("key.pem")).unwrap();
     assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49"), "{}", pem.len());
     world.kiln(&["init", "other", "--key", "key.pem", "--origin", "pem.example"]).ok();
+}
+
+/// A log signs with two keys, so that one that is broken one day is not the end: both are made with it, and its
+/// folder keeps both.
+#[test]
+fn a_new_log_in_a_folder_gets_a_second_key() {
+    let world = World::new();
+    world.kiln(&["init", "log", "--origin", "keys.example/log"]).ok();
+    let (first, second) = ("log/private/key", "log/private/key.ml-dsa-44");
+    let vkey = |arguments: &[&str]| world.kiln(&[&["vkey", "log"], arguments].concat()).ok().text();
+    assert_eq!(vkey(&[]), vkey(&["--type", "ed25519"]));
+    assert_eq!(vkey(&[]), world.kiln(&["key", "show", first]).ok().text());
+    let ml_dsa = vkey(&["--type", "ml-dsa-44"]);
+    assert!(ml_dsa.starts_with("keys.example/log+") && ml_dsa.lines().count() == 1, "{ml_dsa}");
+    assert_eq!(ml_dsa, world.kiln(&["key", "show", second]).ok().text());
+    world.kiln(&["vkey", "log", "--type", "ecdsa-p256"]).fails(2, &["no key of this type: ECDSA"]);
+    for key in [first, second] {
+        assert_eq!(fs::metadata(world.path(key)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    // Once more, and both stay what they are.
+    world.kiln(&["init", "log", "--origin", "keys.example/log"]).ok();
+    assert_eq!(vkey(&["--type", "ml-dsa-44"]), ml_dsa);
+}
+
+#[test]
+fn an_old_log_can_be_given_a_second_key() {
+    let world = World::new();
+    world.kiln(&["init", "log", "--origin", "keys.example/log"]).ok();
+    let second = "log/private/key.ml-dsa-44";
+    world.remove(second); // as Kiln made logs before
+    world.kiln(&["vkey", "log", "--type", "ml-dsa-44"]).fails(2, &["kiln key new ORIGIN --type ml-dsa-44"]);
+    world.kiln(&["init", "log"]).ok();
+    assert!(!world.path(second).exists(), "nobody asked for it");
+    let new = |name: &str| world.kiln(&["key", "new", name, "--type", "ml-dsa-44", "-o", second]);
+    let made = new("keys.example/log").ok().text();
+    assert_eq!(world.kiln(&["vkey", "log", "--type", "ml-dsa-44"]).ok().text(), made);
+    new("keys.example/log").fails(2, &["exists already"]);
+
+    // One of another log, one of another kind, one that others can read: none is taken.
+    let vkey = || world.kiln(&["vkey", "log", "--type", "ml-dsa-44"]);
+    world.remove(second);
+    new("keys.example/other").ok();
+    vkey().fails(2, &[second, "keys.example/other, not keys.example/log"]);
+    world.remove(second);
+    let ed25519 = &["key", "new", "keys.example/log", "--type", "ed25519-cosigner", "-o", second];
+    world.kiln(ed25519).ok();
+    vkey().fails(2, &[second, "one of ML-DSA-44"]);
+    fs::set_permissions(world.path(second), fs::Permissions::from_mode(0o640)).unwrap();
+    vkey().fails(3, &[second, "640", "chmod 600"]);
+}
+
+/// A log in a bucket has its keys elsewhere, as one in a folder may.
+#[test]
+fn a_second_key_can_be_kept_elsewhere() {
+    let world = World::new();
+    world.kiln(&["key", "new", "keys.example/log", "-o", "first.key"]).ok();
+    let new = &["key", "new", "keys.example/log", "-o", "second.key", "--type", "ml-dsa-44"];
+    let ml_dsa = world.kiln(new).ok().text();
+    let server = world.serve(&["log", "--key", "first.key"]);
+    assert_eq!(server.stop(), Some(0));
+    assert!(!world.path("log/private/key.ml-dsa-44").exists(), "a secret where the first one is not");
+
+    let vkey = &["vkey", "log", "--key", "first.key", "--type", "ml-dsa-44"];
+    world.kiln(vkey).fails(2, &["no key of this type"]);
+    assert_eq!(world.kiln(&[vkey, &["--ml-dsa-key", "second.key"][..]].concat()).ok().text(), ml_dsa);
+    let secret = String::from_utf8(world.read("second.key")).unwrap();
+    assert_eq!(world.run(world.command(vkey).env("KILN_ML_DSA_KEY", &secret)).ok().text(), ml_dsa);
+    let said = world.run(world.command(vkey).env("KILN_ML_DSA_KEY", secret.replace("log+", "lag+")));
+    let said = said.fails(2, &["KILN_ML_DSA_KEY: ", "a part was changed"]).stderr;
+    assert!(!said.contains("PRIVATE"), "{said}");
+    world.kiln(&[vkey, &["--ml-dsa-key", "first.key"][..]].concat()).fails(2, &["one of ML-DSA-44"]);
+}
+
+#[test]
+fn a_key_that_cosigns_is_shown_and_runs_no_log() {
+    let world = World::new();
+    for (kind, typed) in [("ml-dsa-44", "ML-DSA-44 cosignature"), ("ed25519-cosigner", "Ed25519 cosignature")]
+    {
+        let file = format!("{kind}.key");
+        let new = &["key", "new", "witness.example/w1", "-o", &file, "--type", kind];
+        let vkey = world.kiln(new).ok().text();
+        let shown = world.kiln(&["key", "show", &file, "--json"]).ok().json();
+        assert_eq!((&shown["vkey"], &shown["type"]), (&vkey.trim_end().into(), &typed.into()));
+        world.kiln(&["key", "show", &file, "--name", "witness.example/w2"]).fails(2, &["witness.example/w1"]);
+        world.kiln(&["init", "log", "--key", &file]).fails(2, &["makes cosignatures", typed]);
+        world.kiln(&[new, &["--format", "pkcs8"][..]].concat()).fails(2, &["PKCS#8"]);
+    }
+}
+
+#[test]
+fn a_backup_has_both_keys_or_none() {
+    let world = World::new();
+    world.kiln(&["init", "log", "--origin", "keys.example/log"]).ok();
+    world.kiln(&["backup", "log", "without"]).ok();
+    assert!(!world.path("without/private/key.ml-dsa-44").exists());
+    world.kiln(&["backup", "log", "with", "--with-key"]).ok();
+    for key in ["private/key", "private/key.ml-dsa-44"] {
+        assert_eq!(world.read(&format!("with/{key}")), world.read(&format!("log/{key}")));
+    }
+    // Again, to no effect; but not over the key of another log.
+    world.kiln(&["backup", "log", "with", "--with-key"]).ok();
+    world.remove("with/private/key.ml-dsa-44");
+    let other = "with/private/key.ml-dsa-44";
+    world.kiln(&["key", "new", "keys.example/log", "-o", other, "--type", "ml-dsa-44"]).ok();
+    world.kiln(&["backup", "log", "with", "--with-key"]).fails(2, &[other, "another key"]);
 }

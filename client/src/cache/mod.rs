@@ -78,7 +78,8 @@ impl Cache {
         }
     }
 
-    /// The newest checkpoint that an earlier run saw.
+    /// The newest checkpoint that an earlier run saw. The log signed it; whether the witnesses of `log` have
+    /// cosigned it is not said.
     #[cfg_attr(not(feature = "folder"), expect(clippy::unused_async, reason = "a disk waits"))]
     pub(crate) async fn remembered(&self, log: &TrustedLog) -> Result<Option<SignedCheckpoint>, ClientError> {
         #[cfg(feature = "folder")]

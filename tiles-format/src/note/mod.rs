@@ -130,6 +130,12 @@ impl Note {
         &self.text
     }
 
+    /// The first line of the text: of a checkpoint, the origin of the log that it says it is of.
+    #[must_use]
+    pub fn unverified_origin(&self) -> &str {
+        self.text.split('\n').next().unwrap_or_default()
+    }
+
     /// The signatures, in order.
     #[must_use]
     pub fn signatures(&self) -> &[NoteSignature] {

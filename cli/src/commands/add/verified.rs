@@ -17,7 +17,8 @@ pub(super) struct Added<'a> {
     pub(super) leaf: Hash,
 }
 
-/// How long readers may be behind the log, as where a CDN keeps checkpoints for a while.
+/// How long readers may be behind the log, as where a CDN keeps checkpoints for a while, or where the log publishes
+/// before its witnesses have come.
 const LAG: Duration = Duration::from_secs(5);
 
 /// Verifies that the log has each of `items` at its index. Of items at the end, which have no index,
@@ -36,12 +37,16 @@ pub(super) async fn verify<'a>(
         let leaves = added.iter().map(|one| (one.index, one.leaf));
         match log.verify_leaves(leaves, |now| progress.set(now.done, now.total)).await {
             Ok(()) => return Ok(added),
-            Err(ClientError::NoEntry { .. }) if since.elapsed() < LAG => {
+            Err(error) if is_early(&error) && since.elapsed() < LAG => {
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
             Err(error) => return Err(refused(error)),
         }
     }
+}
+
+fn is_early(error: &ClientError) -> bool {
+    matches!(error, ClientError::NoEntry { .. }) || error.lacks_cosignatures()
 }
 
 fn refused(error: ClientError) -> Failure {

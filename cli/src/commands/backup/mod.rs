@@ -2,10 +2,11 @@
 
 mod target;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kiln_client::{Client, Copied, Existing, Source, StoreSource};
-use kiln_tiles::{SignedCheckpoint, SigningKey, TrustedLog, VerifierKey};
+use kiln_tiles::{Cosigner, SignedCheckpoint, SigningKey, TrustedLog, VerifierKey};
 use serde_json::{Value, json};
 
 use crate::environment::Stopwatch;
@@ -14,8 +15,9 @@ use crate::keys::{self, KeyArgs};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{grouped, per_second, rounded};
-use crate::reading::{self, given_vkey, parse_vkey};
+use crate::reading;
 use crate::store::{Contents, StorePlace, check_conditions};
+use crate::trust::{given_vkey, parse_vkey};
 use target::Target;
 
 /// Copy a log, verified, into another store; again and again, only what is new.
@@ -39,7 +41,7 @@ pub(crate) struct Backup {
     vkey: Option<VerifierKey>,
     #[command(flatten)]
     key: KeyArgs,
-    /// Copy the log's secret key as well. Whoever reads it can sign in the log's name.
+    /// Copy the log's secret keys as well. Whoever reads them can sign in the log's name.
     #[arg(long)]
     with_key: bool,
     /// Read all that the copy has, and replace what is missing or damaged there.
@@ -49,6 +51,9 @@ pub(crate) struct Backup {
     #[arg(long)]
     verify: bool,
 }
+
+/// The first key of a log, and the second, if it has one.
+type SecretKeys = (SigningKey, Option<Cosigner>);
 
 impl Backup {
     /// The run may end after any line:
@@ -66,7 +71,7 @@ impl Backup {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         self.check_places().await?;
         let source = reading::source(&self.store.to_string())?;
-        let (vkey, key) = self.keys()?;
+        let (vkey, secret) = self.keys()?;
         let client = Client::new(source.clone(), TrustedLog::from(vkey.clone()));
         let checkpoint = client.update().await?.checkpoint;
         let since = Stopwatch::start();
@@ -80,8 +85,9 @@ impl Backup {
         target.describe(&source).await?;
         target.publish(&checkpoint).await?;
         target.rest_at(checkpoint.head()).await?;
-        if let Some(key) = key {
-            self.to.keep_key(&key)?;
+        if let Some((first, second)) = secret {
+            self.to.keep_key(&first)?;
+            second.map_or(Ok(()), |second| self.to.keep_cosigner(&second))?;
         }
         if self.verify {
             verify(Client::new(StoreSource::new(store.clone()), client.log().clone())).await?;
@@ -111,8 +117,8 @@ impl Backup {
         Ok(())
     }
 
-    /// The key to verify the log by, and the secret one, where it is to be copied.
-    fn keys(&self) -> Result<(VerifierKey, Option<SigningKey>), Failure> {
+    /// The key to verify the log by, and the secret ones, where they are to be copied.
+    fn keys(&self) -> Result<(VerifierKey, Option<SecretKeys>), Failure> {
         let vkey = given_vkey(self.vkey.as_ref())?;
         if let (Some(vkey), false) = (&vkey, self.with_key) {
             return Ok((vkey.clone(), None));
@@ -126,23 +132,18 @@ impl Backup {
         if vkey.is_some_and(|vkey| vkey != own) {
             return Err(Failure::usage("the secret key is not that of the vkey that was given"));
         }
-        self.check_key_of_copy(&own)?;
-        Ok((own, self.with_key.then_some(key)))
+        if !self.with_key {
+            return Ok((own, None));
+        }
+        let second = self.store.cosigner(&self.key, own.name())?;
+        self.check_keys_of_copy(&own, second.as_ref())?;
+        Ok((own, Some((key, second))))
     }
 
     /// A key that stands in the copy stays there, so it has to be the right one.
-    fn check_key_of_copy(&self, own: &VerifierKey) -> Result<(), Failure> {
-        let Some(path) = self.to.key_path() else { return Ok(()) };
-        if self.with_key
-            && path.exists()
-            && keys::read(&path)?.named(Some(own.name()))?.verifier_key() != *own
-        {
-            let path = path.display();
-            return Err(Failure::usage(format!(
-                "{path} is the key of another log: this copy is not one of this log"
-            )));
-        }
-        Ok(())
+    fn check_keys_of_copy(&self, own: &VerifierKey, second: Option<&Cosigner>) -> Result<(), Failure> {
+        check_key_of_copy(self.to.key_path(), own)?;
+        second.map_or(Ok(()), |key| check_key_of_copy(self.to.cosigner_path(), &key.verifier_key()))
     }
 
     fn report(
@@ -177,6 +178,15 @@ impl Backup {
         }
         Ok(())
     }
+}
+
+fn check_key_of_copy(path: Option<PathBuf>, own: &VerifierKey) -> Result<(), Failure> {
+    let Some(path) = path.filter(|path| path.exists()) else { return Ok(()) };
+    if keys::read(&path)?.verifier_key(Some(own.name()))? == *own {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Failure::usage(format!("{path} is another key than the log's: this copy is not one of this log")))
 }
 
 fn value(origin: &str, copied: &Copied, took: Duration, rate: f64) -> Value {

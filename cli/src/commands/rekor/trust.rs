@@ -7,7 +7,7 @@ use kiln_tiles::VerifierKey;
 
 use crate::failure::Failure;
 use crate::files;
-use crate::reading::{given_vkey, parse_vkey};
+use crate::trust::{given_vkey, parse_vkey};
 
 /// What a Rekor log is believed by.
 #[derive(Clone, Debug, clap::Args)]

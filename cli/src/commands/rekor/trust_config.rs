@@ -18,8 +18,9 @@ use crate::failure::Failure;
 use crate::files;
 use crate::keys::{KeyArgs, SecretKey};
 use crate::output::Output;
-use crate::reading::{given_vkey, host_of, parse_vkey};
+use crate::reading::host_of;
 use crate::store::StorePlace;
+use crate::trust::{given_vkey, parse_vkey};
 
 /// Write trusted_root.json and signing_config.json, which Sigstore's clients take as they are.
 ///
