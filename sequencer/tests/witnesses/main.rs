@@ -21,6 +21,9 @@ use tokio::time::{Instant, sleep, timeout};
 use common::{Still, entries};
 use fake::{BAD_WAYS, Fake, Way};
 
+/// Longer than any of these logs is without its witnesses.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// A log with three witnesses, two of which must cosign.
 struct World {
     memory: Memory,
@@ -94,8 +97,8 @@ impl World {
 
 async fn add(shared: &Shared<Memory, MemoryRegister>, label: &str) -> u64 {
     let batch = entries(label, 3).into_iter().map(|entry| Entry::new(Bytes::from(entry)).unwrap()).collect();
-    let answer = shared.pool.submit(batch, Wait::Published).await.expect("it is published");
-    answer.checkpoint.head().size()
+    let submitted = timeout(PATIENCE, shared.pool.submit(batch, Wait::Published)).await;
+    submitted.expect("it does not hang").expect("it is published").checkpoint.head().size()
 }
 
 async fn stop((_, stop, running): Running) {
