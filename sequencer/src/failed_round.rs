@@ -29,7 +29,9 @@ pub enum RoundError {
     #[error(transparent)]
     Dedup(#[from] DedupError),
     /// Too few witnesses cosigned, and nothing may be published without them.
-    #[error("too few witnesses cosigned: the quorum of the policy is not met, and nothing is published without it")]
+    #[error(
+        "too few witnesses cosigned: the quorum of the policy is not met, and nothing is published without it"
+    )]
     Unwitnessed,
     /// A witness knows a larger tree of this log. Load again, and see.
     #[error("a witness knows a larger tree of this log")]

@@ -96,7 +96,7 @@ mod witnesses;
 pub use alarm::{Alarm, Voice};
 pub use collect::{CollectError, CollectOptions, Collector, Sweep, Swept};
 pub use dedup::{Dedup, DedupError, Known};
-pub use description::Description;
+pub use description::{Description, WitnessDescription};
 pub use entry::{Entry, EntryError};
 pub use environment::Environment;
 pub use failed_round::RoundError;
@@ -117,5 +117,6 @@ pub use server::{LogServer, ProveError, ServerOptions, SubmissionLimits, Submiss
 pub use state::{State, Status};
 pub use tree::Tree;
 pub use witnesses::{
-    MAX_WITNESS_ANSWER, WitnessAnswer, WitnessClient, WitnessError, WitnessMode, WitnessOptions, WitnessSetupError, Witnesses,
+    MAX_WITNESS_ANSWER, WitnessAnswer, WitnessClient, WitnessError, WitnessMode, WitnessOptions,
+    WitnessSetupError, Witnesses,
 };

@@ -228,7 +228,8 @@ impl<S: Store, G: Register> Writer<S, G> {
         let (tree, late) = (settler.tree.clone(), Late::default());
         let publisher = Publisher { log: log.clone(), tree, answers: answers.clone(), late };
         let settler = settler.settle(&rounds).await?;
-        let (publisher, published) = match floors.published.filter(|standing| standing.head() == record.head) {
+        let (publisher, published) = match floors.published.filter(|standing| standing.head() == record.head)
+        {
             Some(standing) => (publisher.with_published(&rounds), Arc::new(standing)),
             None => {
                 let (publisher, published) = publisher.publish(&rounds).await?;
@@ -295,9 +296,7 @@ async fn check_witnesses<S: Store, G: Register>(log: &Log<S, G>, head: TreeHead)
     let Some(witnesses) = &log.witnesses else { return Ok(()) };
     let empty = log.sign(TreeHead::empty(), log.environment.0.unix_time()).await;
     match ask_sizes(witnesses, log.trusted(), &empty, head.size()).await {
-        Some(KnowsMore { witness, size }) => {
-            Err(Alarm::Witness { witness, theirs: size, ours: head }.into())
-        }
+        Some(KnowsMore { witness, size }) => Err(Alarm::Witness { witness, theirs: size, ours: head }.into()),
         None => Ok(()),
     }
 }

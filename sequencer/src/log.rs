@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use kiln_storage::{Register, Store};
-use kiln_tiles::{Checkpoint, Cosigner, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog};
+use kiln_tiles::{
+    Checkpoint, Cosigner, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog, VerifierKey, Witness,
+};
 
 use crate::dedup::{Dedup, DedupError};
+use crate::description::WitnessDescription;
 use crate::environment::Environment;
 use crate::floors::PublicCheckpoint;
 use crate::guard::Guard;
@@ -93,6 +96,22 @@ impl<S: Store, G: Register> Log<S, G> {
     /// The log as its readers see it: origin and verifier key.
     pub const fn trusted(&self) -> &TrustedLog {
         &self.trusted
+    }
+
+    /// The keys that sign each checkpoint: the one that the log is known by, and the second one, if it has one.
+    pub fn vkeys(&self) -> Vec<VerifierKey> {
+        let second = self.cosigner.iter().map(|cosigner| cosigner.verifier_key());
+        self.trusted.keys().iter().cloned().chain(second).collect()
+    }
+
+    /// The witnesses, as `log.json` names them.
+    pub fn described_witnesses(&self) -> Vec<WitnessDescription> {
+        let all = self.witnesses.iter().flat_map(|witnesses| witnesses.quorum.witnesses());
+        let described = |witness: &Witness| WitnessDescription {
+            name: witness.name.to_string(),
+            vkey: witness.key.to_string(),
+        };
+        all.map(described).collect()
     }
 
     /// SHA-256 of the vkey, by which the head and the guard know the log.

@@ -70,7 +70,8 @@ impl Default for Metrics {
 impl Metrics {
     /// The counters of this log, its witnesses' included.
     pub(crate) fn of<S, G>(log: &Log<S, G>) -> Self {
-        let witnesses = log.witnesses.as_ref().map(|witnesses| witnesses.counters.clone()).unwrap_or_default();
+        let witnesses =
+            log.witnesses.as_ref().map(|witnesses| witnesses.counters.clone()).unwrap_or_default();
         Self { witnesses, ..Self::default() }
     }
 

@@ -41,9 +41,9 @@ impl Info {
             cosigned: Cosigned::of(&quorum, checkpoint.note()).ok(),
         };
         if output.is_json() {
-            output.line(shown.value())?
+            output.line(shown.value())?;
         } else {
-            shown.print(*output)?
+            shown.print(*output)?;
         }
         quorum.check(checkpoint.note()).map_err(Failure::bad)
     }

@@ -90,7 +90,7 @@ impl Default for WitnessOptions {
 /// The witnesses of a log, and how many of them must cosign.
 #[derive(Debug)]
 pub struct Witnesses {
-    quorum: Quorum,
+    pub(crate) quorum: Quorum,
     pub(crate) options: WitnessOptions,
     contacts: Vec<Arc<Contact>>,
     pub(crate) counters: Counters,
@@ -215,9 +215,8 @@ mod tests {
     fn a_later_line_takes_the_place_of_an_earlier_one_by_the_same_key() {
         let log = SigningKey::from_seed("example.com/log".parse().unwrap(), [7; 32]);
         let checkpoint = Checkpoint::new("example.com/log", TreeHead::empty()).unwrap();
-        let [first, second] = [1, 2].map(|seed| {
-            Cosigner::ed25519_from_seed(format!("w{seed}.example").parse().unwrap(), [seed; 32])
-        });
+        let [first, second] = [1, 2]
+            .map(|seed| Cosigner::ed25519_from_seed(format!("w{seed}.example").parse().unwrap(), [seed; 32]));
         let at = |witness: &Cosigner, time| witness.cosign(&checkpoint, time).unwrap();
         let note = log.sign(checkpoint.to_string()).unwrap();
         let note = merge(&note, &[at(&first, 1), at(&second, 2)]);

@@ -28,8 +28,9 @@ impl RecentTiles {
             tiles.clear();
         }
         for round in rounds {
-            let of_level =
-                |level: &'static str| round.objects.iter().filter(move |tile| tile.path.as_str().starts_with(level));
+            let of_level = |level: &'static str| {
+                round.objects.iter().filter(move |tile| tile.path.as_str().starts_with(level))
+            };
             let leaves = || of_level("tile/0/");
             let above = of_level("tile/").filter(|tile| !tile.path.as_str().starts_with("tile/0/"));
             let hashes = above.filter(|tile| !tile.path.as_str().starts_with("tile/entries/"));

@@ -68,21 +68,21 @@ impl Fake {
     }
 
     pub(crate) fn does(&self, way: Way) {
-        self.0.state.lock().unwrap().way = way;
+        self.0.state.lock().expect("nobody panicked").way = way;
     }
 
     pub(crate) fn knows(&self) -> TreeHead {
-        self.0.state.lock().unwrap().known
+        self.0.state.lock().expect("nobody panicked").known
     }
 
     pub(crate) fn shows_nothing(&self) {
-        self.0.state.lock().unwrap().shown = None;
+        self.0.state.lock().expect("nobody panicked").shown = None;
     }
 
     /// As the specification says, in its order, as far as a log of ours can tell.
     fn answer(&self, body: &str) -> WitnessAnswer {
         let Inner { cosigner, log, state } = &*self.0;
-        let mut state = state.lock().unwrap();
+        let mut state = state.lock().expect("nobody panicked");
         let answer = |status, body: String| WitnessAnswer { status, body: Bytes::from(body) };
         match state.way {
             Way::ConflictForEver => return answer(409, "0\n".into()),
@@ -105,7 +105,7 @@ impl Fake {
         let time = if state.way == Way::NoTime { 0 } else { state.cosigned };
         let other = Cosigner::ed25519_from_seed(cosigner.name().clone(), [99; 32]);
         let by = if state.way == Way::WrongKey { &other } else { cosigner };
-        let mut line = by.cosign(checkpoint.checkpoint(), time).unwrap();
+        let mut line = by.cosign(checkpoint.checkpoint(), time).expect("a cosignature");
         if state.way == Way::WrongSignature {
             let mut wrong = line.signature().to_vec();
             wrong[20] ^= 1;
@@ -118,7 +118,7 @@ impl Fake {
 
 impl WitnessClient for Fake {
     fn add_checkpoint(&self, body: String) -> BoxFuture<'_, Result<WitnessAnswer, WitnessError>> {
-        let way = self.0.state.lock().unwrap().way;
+        let way = self.0.state.lock().expect("nobody panicked").way;
         async move {
             match way {
                 Way::Down => return Err("connection refused".into()),
@@ -133,7 +133,7 @@ impl WitnessClient for Fake {
 
     fn checkpoint(&self, origin_hash: String) -> BoxFuture<'_, Result<Option<Bytes>, WitnessError>> {
         assert_eq!(origin_hash, kiln_tiles::origin_hash(self.0.log.origin()));
-        let shown = self.0.state.lock().unwrap().shown.clone();
+        let shown = self.0.state.lock().expect("nobody panicked").shown.clone();
         async move { Ok(shown.map(|note| note.to_string().into())) }.boxed()
     }
 }

@@ -1,5 +1,7 @@
 //! A log and its witnesses: what is published, with whose lines, and what stops it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod fake;
@@ -9,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kiln_sequencer::{
-    Dedup, Entry, LoadError, Log, Options, Sequencer, Shared, State, Status, Wait, WitnessMode, WitnessOptions,
-    WitnessSetupError, Witnesses, create_log,
+    Dedup, Entry, LoadError, Log, Options, Sequencer, Shared, State, Status, Wait, WitnessMode,
+    WitnessOptions, WitnessSetupError, Witnesses, create_log,
 };
 use kiln_storage::{Memory, MemoryRegister, MutableObjects};
 use kiln_tiles::{Cosigner, OpenCheckpointError, Policy, SignedCheckpoint, SigningKey, TreeHead, TrustedLog};
@@ -32,7 +34,8 @@ struct World {
     policy: Policy,
 }
 
-type Running = (Arc<Shared<Memory, MemoryRegister>>, watch::Sender<bool>, JoinHandle<Result<(), Arc<LoadError>>>);
+type Running =
+    (Arc<Shared<Memory, MemoryRegister>>, watch::Sender<bool>, JoinHandle<Result<(), Arc<LoadError>>>);
 
 fn key() -> SigningKey {
     SigningKey::from_seed("example.com/log".parse().unwrap(), [1; 32])
@@ -207,7 +210,10 @@ async fn a_log_that_goes_on_has_its_checkpoint_cosigned_anew() {
     let before = times(&world.published().await);
     sleep(Duration::from_secs(3_700)).await;
     let after = times(&world.published().await);
-    assert!(before.iter().zip(&after).filter(|(before, after)| after > before).count() >= 2, "{before:?} {after:?}");
+    assert!(
+        before.iter().zip(&after).filter(|(before, after)| after > before).count() >= 2,
+        "{before:?} {after:?}"
+    );
     stop(running).await;
 }
 
@@ -220,7 +226,9 @@ async fn a_log_that_went_back_is_refused_by_its_witnesses_alone() {
     let size = add(&running.0, "lost").await;
     stop(running).await;
     (world.memory, world.guard) = (empty, guard);
-    for (shows, mode) in [(true, WitnessMode::Prefer), (true, WitnessMode::Require), (false, WitnessMode::Prefer)] {
+    for (shows, mode) in
+        [(true, WitnessMode::Prefer), (true, WitnessMode::Require), (false, WitnessMode::Prefer)]
+    {
         if !shows {
             world.witnesses.iter().for_each(Fake::shows_nothing); // only their word
         }

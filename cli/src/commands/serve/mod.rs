@@ -172,7 +172,7 @@ impl Serve {
             // Who has the port is most often who has the store.
             Err(taken) => return Err(opened.holder().await.unwrap_or(taken)),
         };
-        let description = doors.describe(opened.log.trusted(), self.submission_limits());
+        let description = doors.describe(&opened.log, self.submission_limits());
         let sequencer = Sequencer::new(opened.log, self.options(&description));
         let shared = sequencer.shared();
         let server = self.front(shared.clone(), &description)?;
