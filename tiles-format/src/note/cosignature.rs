@@ -53,7 +53,7 @@ pub struct Cosigner {
 }
 
 enum Secret {
-    Ed25519(ed25519_dalek::SigningKey),
+    Ed25519(Box<ed25519_dalek::SigningKey>),
     MlDsa44(ml_dsa::SecretKey),
 }
 
@@ -62,7 +62,7 @@ impl Cosigner {
     #[must_use]
     pub fn ed25519_from_seed(name: KeyName, seed: [u8; 32]) -> Self {
         let seed = Zeroizing::new(seed);
-        Self { name, secret: Secret::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed)) }
+        Self { name, secret: Secret::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed))) }
     }
 
     /// The ML-DSA-44 key that grows from a seed of 32 bytes, which must be random and secret.
@@ -137,7 +137,7 @@ impl FromStr for Cosigner {
         use ParseSigningKeyError as E;
         let (name, key_id, typed) = parse_note_form(skey)?;
         let (&kind, seed) = typed.split_first().ok_or(E::Base64)?;
-        let seed = || seed.try_into().map(|seed: &[u8; 32]| *seed).map_err(|_| E::Seed);
+        let seed = || <[u8; 32]>::try_from(seed).map_err(|_| E::Seed);
         let key = match kind {
             ED25519_COSIGNATURE => Self::ed25519_from_seed(name, seed()?),
             ML_DSA_44_COSIGNATURE => Self::ml_dsa_44_from_seed(name, seed()?),

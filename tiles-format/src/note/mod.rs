@@ -174,12 +174,13 @@ impl Note {
     /// Where a signature by one of the keys is wrong.
     pub fn signed_by<'k>(
         &self,
-        keys: impl IntoIterator<Item = &'k VerifierKey> + Clone,
+        keys: impl IntoIterator<Item = &'k VerifierKey>,
     ) -> Result<Vec<(&'k VerifierKey, &NoteSignature)>, VerifyNoteError> {
+        let keys: Vec<&VerifierKey> = keys.into_iter().collect();
         let mut verified: Vec<(&VerifierKey, &NoteSignature)> = Vec::new();
         for signature in &self.signatures {
             // A key ID has 32 bits: two known keys may share it, together with the name.
-            let mut named = keys.clone().into_iter().filter(|key| signature.is_by(key)).peekable();
+            let mut named = keys.iter().copied().filter(|key| signature.is_by(key)).peekable();
             if named.peek().is_none() {
                 continue;
             }
