@@ -40,11 +40,7 @@ impl Info {
             quorum: &quorum,
             cosigned: Cosigned::of(&quorum, checkpoint.note()).ok(),
         };
-        if output.is_json() {
-            output.line(shown.value())?;
-        } else {
-            shown.print(*output)?;
-        }
+        shown.report(*output)?;
         quorum.check(checkpoint.note()).map_err(Failure::bad)
     }
 }
@@ -60,6 +56,10 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
+    fn report(&self, output: Output) -> Result<(), Failure> {
+        if output.is_json() { output.line(self.value()) } else { self.print(output) }
+    }
+
     fn print(&self, output: Output) -> Result<(), Failure> {
         let head = self.checkpoint.head();
         output.line(format_args!("origin     {}", self.log.origin()))?;

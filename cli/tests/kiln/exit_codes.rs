@@ -128,6 +128,7 @@ fn every_command_has_help_with_an_example() {
         "bench",
         "key new",
         "key show",
+        "policy check",
         "rekor upload",
         "rekor get",
         "rekor verify",

@@ -10,6 +10,7 @@ mod first_hour;
 mod fsck;
 mod keys;
 mod liar;
+mod policies;
 mod rekor;
 mod rekor_entries;
 mod rekor_files;
