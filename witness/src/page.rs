@@ -22,7 +22,7 @@ pub(crate) fn page(vkeys: &[VerifierKey], prefixes: &Prefixes, logs: &Logs) -> S
         text,
         "submission  {submission}\n            POST {submission}/add-checkpoint, /sign-subtree (c2sp.org/tlog-witness)\n\
          monitoring  {monitoring}\n            GET {monitoring}/<hex SHA-256 of the origin>/checkpoint\n\n\
-         It witnesses {} logs; {submission}/logs has them with their keys.\n\n",
+         It witnesses these logs ({} in number); {submission}/logs has them with their keys.\n\n",
         logs.len()
     );
     let mut listed: Vec<&Log> = logs.iter().map(AsRef::as_ref).collect();

@@ -274,8 +274,8 @@ impl Reader {
 
 impl PerDay {
     const ONE: u64 = 1_000_000;
-    /// A billion a day: more than any witness does.
-    const MAX_MILLIONTHS: u64 = 1_000_000_000 * Self::ONE;
+    /// Ten million a second: more than any witness does.
+    const MAX_MILLIONTHS: u64 = 1_000_000_000_000 * Self::ONE;
 
     /// The number.
     #[must_use]
@@ -296,7 +296,7 @@ impl FromStr for PerDay {
         };
         let places = u32::try_from(decimals.len()).map_err(drop)?;
         let decimals = digits(decimals, 6)? * 10_u64.pow(6 - places);
-        let millionths = digits(whole, 10)? * Self::ONE + decimals;
+        let millionths = digits(whole, 12)? * Self::ONE + decimals;
         if (1..=Self::MAX_MILLIONTHS).contains(&millionths) { Ok(Self { millionths }) } else { Err(()) }
     }
 }
@@ -393,7 +393,7 @@ contact admin (at) gopherwatch.org
             ("qpd 86400", "qpd 1e3", E::PerDay),
             ("qpd 86400", "qpd", E::PerDay),
             ("qpd 86400", "qpd 1.", E::PerDay),
-            ("qpd 86400", "qpd 99999999999", E::PerDay),
+            ("qpd 86400", "qpd 9999999999999", E::PerDay),
             ("origin another/origin with spaces", "origin", E::Origin),
             ("contact admin (at) gopherwatch.org", "contact", E::Contact),
             ("vkey arche", "vkey brche", E::Key(ParseVerifierKeyError::Mismatch)),
