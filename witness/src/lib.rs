@@ -14,6 +14,8 @@
 //!
 //! [tlog-witness]: https://c2sp.org/tlog-witness
 
+mod bastion;
+mod certificate;
 mod clock;
 mod cosigners;
 mod evidence;
@@ -30,6 +32,8 @@ mod subtree;
 mod turns;
 mod writer;
 
+pub use bastion::{Bastion, BastionError, BastionRoots};
+pub use certificate::{BackendKey, BackendKeyError};
 pub use clock::Clock;
 pub use cosigners::{Cosigners, CosignersError};
 pub use evidence::{Case, EvidenceError};

@@ -34,8 +34,7 @@ impl Quotas {
     pub(crate) fn take(&mut self, log: &Log, kind: Kind, now: Duration) -> Result<(), Duration> {
         let Some(per_day) = log.per_day.map(PerDay::as_f64) else { return Ok(()) };
         let most = per_day.max(1.0);
-        let bucket =
-            self.0.entry((log.origin_hash(), kind)).or_insert(Bucket { left: most, filled: now });
+        let bucket = self.0.entry((log.origin_hash(), kind)).or_insert(Bucket { left: most, filled: now });
         let passed = now.saturating_sub(bucket.filled).as_secs_f64();
         bucket.left = (bucket.left + passed * per_day / DAY).min(most);
         bucket.filled = now;
@@ -52,13 +51,13 @@ impl Quotas {
 mod tests {
     use super::*;
 
-    fn log(origin: &str, per_day: &str) -> Log {
+    fn of(origin: &str, per_day: &str) -> Log {
         Log { per_day: per_day.parse().ok(), ..Log::new(origin.to_owned(), Vec::new()) }
     }
 
     #[test]
     fn a_day_has_as_many_as_the_list_says() {
-        let (mut quotas, log) = (Quotas::default(), log("a", "24"));
+        let (mut quotas, log) = (Quotas::default(), of("a", "24"));
         let at = Duration::from_secs;
         for _ in 0..24 {
             assert_eq!(quotas.take(&log, Kind::Growth, at(0)), Ok(()));
@@ -75,7 +74,7 @@ mod tests {
     #[test]
     fn strangers_who_repeat_use_up_nothing_of_the_log_nor_of_another() {
         let mut quotas = Quotas::default();
-        let (log, other) = (self::log("a", "1"), self::log("b", "1"));
+        let (log, other) = (of("a", "1"), of("b", "1"));
         assert_eq!(quotas.take(&log, Kind::Repeat, Duration::ZERO), Ok(()));
         assert!(quotas.take(&log, Kind::Repeat, Duration::ZERO).is_err());
         assert_eq!(quotas.take(&log, Kind::Growth, Duration::ZERO), Ok(()));
@@ -85,7 +84,7 @@ mod tests {
     #[test]
     fn a_log_may_have_less_than_one_a_day_or_no_quota() {
         let mut quotas = Quotas::default();
-        let (slow, free) = (log("a", "0.5"), log("b", ""));
+        let (slow, free) = (of("a", "0.5"), of("b", ""));
         assert_eq!(quotas.take(&slow, Kind::Growth, Duration::ZERO), Ok(()));
         assert_eq!(quotas.take(&slow, Kind::Growth, Duration::ZERO), Err(Duration::from_secs(172_800)));
         assert!((0..1000).all(|_| quotas.take(&free, Kind::Growth, Duration::ZERO).is_ok()));

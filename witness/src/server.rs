@@ -9,7 +9,7 @@ use kiln_http::{
     ByteBudget, Handler, Incoming, Method, NotReady, Probe, Request, Response, StaticResource, StatusCode,
     cors, etag_of, read_body, reply, respond,
 };
-use kiln_tiles::{Cosignatures, Hash, Note, NoteSignature};
+use kiln_tiles::{Cosignatures, Hash};
 
 use crate::clock::Clock;
 use crate::cosigners::Cosigners;
@@ -17,9 +17,8 @@ use crate::evidence::{Evidence, EvidenceError};
 use crate::logs::{KnownLogs, LogList, ParseLogListError};
 use crate::metrics::Metrics;
 use crate::page::page;
-use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::submission::Submission;
 use crate::subtree::SubtreeRequest;
 use crate::turns::Turns;
@@ -84,17 +83,25 @@ impl Witness {
         let writer = Writer::start(store.clone(), clock, kept, metrics.clone())
             .map_err(|error| EvidenceError { path: evidence.to_owned(), error })?;
         let (bodies, checks, reads) = (ByteBudget::new(BODIES), Turns::default(), Turns::default());
-        Ok(Self(Arc::new(Inner {
-            cosigners,
-            logs,
-            store,
-            writer,
-            prefixes,
-            metrics,
-            bodies,
-            checks,
-            reads,
-        })))
+        Ok(Self(Arc::new(Inner { cosigners, logs, store, writer, prefixes, metrics, bodies, checks, reads })))
+    }
+
+    /// Signs what was granted when the process ended before it was kept. A grant has its time, so that the signatures
+    /// are [the same bytes](kiln_tiles::Cosigner::cosign) as those that may have been returned. Returns how many
+    /// checkpoints there were; call it before the first request.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn recover(&self) -> Result<usize, StoreError> {
+        let not_kept = self.0.store.not_kept()?;
+        for (origin_hash, record) in &not_kept {
+            let Some(grant) = Grant::again(*origin_hash, record) else { continue };
+            let lines = self.0.cosigners.cosign(grant.checkpoint.clone(), grant.time).await;
+            if let Some(record) = grant.cosigned(&lines) {
+                self.0.writer.keep(*origin_hash, record).await;
+            }
+        }
+        Ok(not_kept.len())
     }
 
     /// The logs that are witnessed.
@@ -171,11 +178,11 @@ impl Witness {
 
     /// [add-checkpoint]. This process may end after any line:
     ///
-    /// | last line done | the record is | monitors see | the log has no answer, asks again, and |
+    /// | last line done | the record is | the log has no answer, asks again, and | the next start |
     /// |---|---|---|---|
-    /// | open | the old one | the old one | gets the same |
-    /// | decide | the new one, durably | the old one | gets 409 with the new size, and from there a cosignature |
-    /// | cosign, keep | the new one | the old one, or the new one with what was signed | the same |
+    /// | open | the old one | gets the same | finds nothing to do |
+    /// | decide | the new one, durably | gets 409 with the new size, and from there a cosignature | signs it, for monitors: see [`recover`](Self::recover) |
+    /// | cosign, keep | the new one | the same, if it has no answer | the same, or finds it kept |
     ///
     /// So nothing is signed that is not recorded, and nothing is shown that is not signed; a size that was signed is
     /// never followed by a smaller one.
@@ -186,8 +193,8 @@ impl Witness {
         let submission = self.0.checks.run(move || Submission::open(&request, &logs)).await?;
         let grant = self.0.writer.decide(submission).await?;
         let lines = self.cosign(&grant).await?;
-        if let Some(record) = cosigned(&grant, lines.lines()) {
-            self.0.writer.keep(grant.origin_hash, record);
+        if let Some(record) = grant.cosigned(lines.lines()) {
+            self.0.writer.keep(grant.origin_hash, record).await;
         }
         Ok(lines)
     }
@@ -234,14 +241,6 @@ impl Witness {
             }
         }
     }
-}
-
-/// What monitors get: the checkpoint, with the signatures of the log that were verified and the cosignatures that are
-/// returned. `None` where there are more than a note can have.
-fn cosigned(grant: &Grant, lines: &[NoteSignature]) -> Option<Record> {
-    let signatures = [grant.note.signatures(), lines].concat();
-    let note = Note::new(grant.note.unverified_text().to_owned(), signatures).ok()?;
-    Some(Record::new(grant.time, grant.checkpoint.head(), note))
 }
 
 /// `/<64 hex digits>/checkpoint`.

@@ -5,7 +5,8 @@
 //! | `latest` | the largest checkpoint that was granted: what the next one must extend | before anything is signed |
 //! | `cosigned` | the newest one with the cosignatures that were returned: what monitors get | after it was signed |
 //!
-//! The first decides, and never goes back. The second may be behind it, if the process ended between grant and signature.
+//! The first decides, and never goes back. The second may be behind it, if the process ended between the two writes;
+//! the next start makes up for it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,27 @@ impl Store {
         self.read(LATEST, origin_hash)
     }
 
+    /// What was granted and not kept as cosigned: the process ended in between, and may have answered or not.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub(crate) fn not_kept(&self) -> Result<Vec<(Hash, Record)>, StoreError> {
+        let database = self.database();
+        let transaction = database.as_ref().ok_or(StoreError::Closed)?.begin_read()?;
+        let (latest, cosigned) = (transaction.open_table(LATEST)?, transaction.open_table(COSIGNED)?);
+        let mut not_kept = Vec::new();
+        for entry in latest.iter()? {
+            let (key, value) = entry?;
+            let origin_hash = Hash::from_bytes(*key.value());
+            let granted = Record::from_bytes(value.value()).ok_or(StoreError::Damaged(origin_hash))?;
+            let kept = record_in(&cosigned, origin_hash)?;
+            if kept.is_none_or(|kept| !kept.supersedes(&granted)) {
+                not_kept.push((origin_hash, granted));
+            }
+        }
+        Ok(not_kept)
+    }
+
     fn read(&self, table: Definition, origin_hash: Hash) -> Result<Option<Record>, StoreError> {
         let database = self.database();
         let transaction = database.as_ref().ok_or(StoreError::Closed)?.begin_read()?;
@@ -137,7 +159,11 @@ impl Store {
         let done = work(&mut tables)?;
         let changed = tables.changed;
         drop(tables);
-        if changed { transaction.commit()? } else { transaction.abort()? }
+        if changed {
+            transaction.commit()?;
+        } else {
+            transaction.abort()?;
+        }
         Ok(done)
     }
 
@@ -147,7 +173,8 @@ impl Store {
 }
 
 fn open(path: &Path) -> Result<Database, DatabaseError> {
-    let database = Database::builder().set_cache_size(CACHE).set_check_integrity_on_open(true).create(path)?;
+    let database =
+        Database::builder().set_cache_size(CACHE).set_check_integrity_on_open(true).create(path)?;
     // The file may be new, and then its name is not durable yet.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;

@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use kiln_tiles::{
-    AddCheckpoint, Checkpoint, Note, ParseCheckpointError, Proof, TreeHead, VerifyNoteError,
-};
+use kiln_tiles::{AddCheckpoint, Checkpoint, Note, ParseCheckpointError, Proof, TreeHead, VerifyNoteError};
 
 use crate::evidence::Case;
 use crate::logs::{Log, Logs};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use kiln_tiles::{Checkpoint, Hash, Note, TreeHead};
+use kiln_tiles::{Checkpoint, Hash, Note, NoteSignature, TreeHead};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -37,6 +37,22 @@ pub(crate) struct Grant {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) note: Note,
     pub(crate) time: u64,
+}
+
+impl Grant {
+    /// The grant that was recorded so.
+    pub(crate) fn again(origin_hash: Hash, record: &Record) -> Option<Self> {
+        let checkpoint = record.note().unverified_text().parse().ok()?;
+        Some(Self { origin_hash, checkpoint, note: record.note().clone(), time: record.time() })
+    }
+
+    /// What monitors get: the checkpoint, with the signatures of the log that were verified and these cosignatures.
+    /// `None` where they are more than a note can have.
+    pub(crate) fn cosigned(&self, lines: &[NoteSignature]) -> Option<Record> {
+        let signatures = [self.note.signatures(), lines].concat();
+        let note = Note::new(self.note.unverified_text().to_owned(), signatures).ok()?;
+        Some(Record::new(self.time, self.checkpoint.head(), note))
+    }
 }
 
 enum Job {
@@ -72,20 +88,18 @@ impl Writer {
     /// Decides whether the checkpoint may be cosigned. What is granted is on disk.
     pub(crate) async fn decide(&self, submission: Submission) -> Result<Grant, Refusal> {
         let (answer, decided) = oneshot::channel();
-        self.send(Job::Decide(Box::new(submission), answer)).map_err(|_| Refusal::Crowded)?;
+        let jobs = self.jobs.as_ref().ok_or(Refusal::Unavailable)?;
+        jobs.try_send(Job::Decide(Box::new(submission), answer)).map_err(|_| Refusal::Crowded)?;
         // Without an answer the thread has panicked.
         decided.await.unwrap_or(Err(Refusal::Unavailable))
     }
 
-    /// Keeps what was cosigned for monitors. Where too much waits, they see the next one.
-    pub(crate) fn keep(&self, origin_hash: Hash, record: Record) {
-        if self.send(Job::Keep(origin_hash, Box::new(record))).is_err() {
-            tracing::warn!("a checkpoint that was cosigned is not shown: too many requests are waiting");
+    /// Keeps what was cosigned for monitors, in its turn.
+    pub(crate) async fn keep(&self, origin_hash: Hash, record: Record) {
+        if let Some(jobs) = &self.jobs {
+            // Where the thread is gone, nothing more is cosigned either.
+            let _ = jobs.send(Job::Keep(origin_hash, Box::new(record))).await;
         }
-    }
-
-    fn send(&self, job: Job) -> Result<(), ()> {
-        self.jobs.as_ref().ok_or(())?.try_send(job).map_err(drop)
     }
 
     /// Whether the last commit failed.
@@ -220,7 +234,9 @@ impl Desk {
         let failed_before = self.failing.swap(committed.is_err(), Ordering::Relaxed);
         match committed {
             Ok(()) => self.metrics.count_commit(requests, took),
-            Err(error) => tracing::error!(%error, "the store failed: nothing is cosigned until it works again"),
+            Err(error) => {
+                tracing::error!(%error, "the store failed: nothing is cosigned until it works again");
+            }
         }
         if failed_before && committed.is_ok() {
             tracing::info!("the store works again");

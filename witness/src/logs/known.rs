@@ -75,9 +75,7 @@ impl KnownLogs {
     pub fn open(folder: &Path) -> Result<Self, KnownLogsError> {
         let path = folder.join(LOGS);
         let keys = match read(&path)? {
-            Some(bytes) => {
-                LogList::parse(&bytes).map_err(|error| KnownLogsError::Damaged { path, error })?
-            }
+            Some(bytes) => LogList::parse(&bytes).map_err(|error| KnownLogsError::Damaged { path, error })?,
             None => LogList::default(),
         };
         let remembered = Remembered { keys, disabled: read_disabled(folder)? };

@@ -74,7 +74,9 @@ pub(crate) enum LogListProblem {
     Header,
     #[error("the first word is none of vkey, origin, bastion, qpd and contact")]
     Keyword,
-    #[error("it does not follow what stands before it: a log is vkey, origin, bastion, qpd and contact, in this order")]
+    #[error(
+        "it does not follow what stands before it: a log is vkey, origin, bastion, qpd and contact, in this order"
+    )]
     Order,
     #[error("vkey: {0}")]
     Key(ParseVerifierKeyError),

@@ -52,9 +52,7 @@ pub(super) fn open(
 
 fn make_key(folder: &Path, path: &Path, name: Option<&KeyName>, make: MakeKey) -> Result<(), Failure> {
     let Some(name) = name else {
-        return Err(Failure::usage(
-            "a new witness needs a --name, for ever, such as witness.example.com/w1",
-        ));
+        return Err(Failure::usage("a new witness needs a --name, for ever, such as witness.example.com/w1"));
     };
     make_folder(folder).map_err(|error| Failure::file(folder, &error))?;
     let key = make(name.clone(), environment::random()?);

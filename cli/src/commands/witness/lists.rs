@@ -54,7 +54,10 @@ impl Lists {
             tracing::info!(keys = taken.added, "new logs to witness");
         }
         if taken.left_out > 0 {
-            tracing::warn!(keys = taken.left_out, "the lists name more keys than a log, or a witness, may have");
+            tracing::warn!(
+                keys = taken.left_out,
+                "the lists name more keys than a log, or a witness, may have"
+            );
         }
         first
     }

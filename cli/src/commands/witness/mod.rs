@@ -1,5 +1,6 @@
 //! `kiln witness`: runs a witness.
 
+mod behind;
 mod doors;
 mod keys;
 mod lists;
@@ -51,6 +52,9 @@ pub(crate) struct Witness {
     key: Vec<PathBuf>,
     #[command(flatten)]
     doors: DoorArgs,
+    /// Serve behind this bastion too (c2sp.org/https-bastion), which knows the witness by the key DIR/keys/bastion.
+    #[arg(long, value_name = "HOST:PORT")]
+    bastion: Vec<String>,
 }
 
 /// The clocks of this machine.
@@ -74,20 +78,28 @@ impl Witness {
         // A port that is taken makes no witness.
         let doors = Doors::bind(&self.doors, files).await?;
         let (cosigners, store, logs) = self.open()?;
+        let bastions = behind::open(&self.folder, &self.bastion)?;
         let vkeys = cosigners.vkeys().to_vec();
         let clock = Arc::new(SystemClock(Stopwatch::start()));
         let (evidence, prefixes) = (self.folder.join("evidence"), doors.prefixes.clone());
         let witness = kiln_witness::Witness::new(cosigners, logs, store, &evidence, prefixes, clock);
         let witness = witness.map_err(Failure::undone)?;
+        let recovered = witness.recover().await.map_err(Failure::undone)?;
+        if recovered > 0 {
+            tracing::info!(checkpoints = recovered, "signed what was granted before an unexpected end");
+        }
         let lists = self.first_read(lists, &witness).await?;
         let polling = tokio::spawn(lists.poll(witness.clone(), self.poll, stop.clone()));
-        let served = doors.serve(&witness, &stop);
+        let mut served = doors.serve(&witness, &stop);
+        for bastion in bastions {
+            served.spawn(bastion.serve(witness.clone(), stop.clone()));
+        }
         for vkey in vkeys {
             output.result(&vkey, || serde_json::json!({ "vkey": vkey.to_string() }))?;
         }
         output.line("ready")?;
         served.join_all().await;
-        polling.abort();
+        polling.await.map_err(Failure::undone)?;
         // With the last of it the thread that writes ends, once it has done what waits.
         tokio::task::spawn_blocking(move || drop(witness)).await.map_err(Failure::undone)?;
         tracing::info!("stopped: what was granted is answered");
@@ -107,11 +119,7 @@ impl Witness {
 
     /// Reads the lists for the first time. A witness that knows logs goes on with these where one cannot be read; one
     /// that knows none has nothing to do.
-    async fn first_read(
-        &self,
-        mut lists: Lists,
-        witness: &kiln_witness::Witness,
-    ) -> Result<Lists, Failure> {
+    async fn first_read(&self, mut lists: Lists, witness: &kiln_witness::Witness) -> Result<Lists, Failure> {
         if self.logs.is_empty() && witness.logs().is_empty() {
             return Err(Failure::usage("this witness knows no logs: give a list of some with --logs"));
         }
