@@ -27,6 +27,9 @@ use crate::submission::Submission;
 /// How many wait to be written. What comes beyond is counted and forgotten.
 const WAITING: usize = 16;
 
+/// How the name of a case begins that is being written.
+const UNFINISHED: &str = ".new-";
+
 /// The most cases of one kind and log, and of one kind.
 const MOST_OF_A_LOG: usize = 16;
 const MOST: usize = 500;
@@ -178,8 +181,11 @@ impl Shelf {
     fn open(folder: &Path) -> io::Result<Self> {
         let mut shelf = Self { folder: folder.to_owned(), cases: HashMap::new() };
         for entry in fs::read_dir(folder)? {
-            if let Some(name) = entry?.file_name().to_str() {
-                shelf.count(name);
+            let entry = entry?;
+            match entry.file_name().to_str() {
+                Some(name) if name.starts_with(UNFINISHED) => fs::remove_dir_all(entry.path())?,
+                Some(name) => shelf.count(name),
+                None => {}
             }
         }
         Ok(shelf)
@@ -208,13 +214,14 @@ impl Shelf {
         if !self.has_room_for(&item.name) {
             return Ok("dropped");
         }
-        let unfinished = tempfile::Builder::new().prefix(".new-").tempdir_in(&self.folder)?;
+        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.folder)?;
         for (name, text) in &item.files {
             let mut file = fs::File::create(unfinished.path().join(name))?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
         }
         fs::rename(unfinished.path(), &path)?;
+        fs::File::open(&self.folder)?.sync_all()?;
         self.count(&item.name);
         Ok("kept")
     }

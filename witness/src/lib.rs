@@ -29,6 +29,8 @@ mod server;
 mod store;
 mod submission;
 mod subtree;
+#[cfg(test)]
+mod testing;
 mod turns;
 mod writer;
 

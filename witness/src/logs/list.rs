@@ -399,7 +399,7 @@ contact admin (at) gopherwatch.org
             ("origin another/origin with spaces", "origin", E::Origin),
             ("contact admin (at) gopherwatch.org", "contact", E::Contact),
             ("vkey arche", "vkey brche", E::Key(ParseVerifierKeyError::Mismatch)),
-            ("vkey arche", "vkey +arche", E::Key(ParseVerifierKeyError::Form)),
+            ("vkey arche", "vkey ", E::Key(ParseVerifierKeyError::Mismatch)),
         ] {
             assert_eq!(replaced(from, to), Err(problem), "{to}");
         }
