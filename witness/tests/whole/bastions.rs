@@ -172,9 +172,11 @@ async fn what_is_no_bastion_is_not_served() {
     let witness = world.witness(&[&log], None);
     let server = TestBastion::new(b"h2").await;
     let stranger = TestBastion::new(b"bastion/0").await;
+    let other = CertificateDer::from_pem_slice(include_bytes!("../data/other.cert.pem")).unwrap();
+    let other = BastionRoots::trusting([other.to_vec()]).unwrap();
     let (tell, stop) = watch::channel(false);
     let mut serving = tokio::task::JoinSet::new();
-    for (at, roots) in [(&server, &server.roots), (&stranger, &server.roots)] {
+    for (at, roots) in [(&server, &server.roots), (&stranger, &other)] {
         let backend = Bastion::new(&at.address(), &key(), roots).unwrap();
         serving.spawn(backend.serve(witness.clone(), stop.clone()));
     }
