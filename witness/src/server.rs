@@ -94,13 +94,19 @@ impl Witness {
     /// Where the store does not answer.
     pub async fn recover(&self) -> Result<usize, StoreError> {
         let not_kept = self.0.store.not_kept()?;
+        let mut cosigned = Vec::new();
         for (origin_hash, record) in &not_kept {
             let Some(grant) = Grant::again(*origin_hash, record) else { continue };
             let lines = self.0.cosigners.cosign(grant.checkpoint.clone(), grant.time).await;
-            if let Some(record) = grant.cosigned(&lines) {
-                self.0.writer.keep(*origin_hash, record).await;
-            }
+            cosigned.extend(grant.cosigned(&lines).map(|record| (*origin_hash, record)));
         }
+        let store = self.0.store.clone();
+        let keep = move || {
+            store.write(|tables| {
+                cosigned.iter().try_for_each(|(origin_hash, record)| tables.keep(*origin_hash, record))
+            })
+        };
+        self.0.reads.run(keep).await?;
         Ok(not_kept.len())
     }
 

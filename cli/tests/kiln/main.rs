@@ -17,4 +17,5 @@ mod rekor_uploads;
 mod restarts;
 mod serve;
 mod standby;
+mod witness;
 mod world;
