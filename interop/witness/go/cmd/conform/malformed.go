@@ -51,16 +51,36 @@ func (m malformed) build(log *testlog.Log) string {
 	return body
 }
 
+var allMalformed = slices.Concat(badOldLines, badProofLines, badTexts, badLines, badBodies)
+
+// malformedLog is a log for each of them: one that is accepted must not hide what becomes of the next.
+func malformedLog(i int) string { return fmt.Sprintf("malformed/%d", i) }
+
 func checkMalformed(c *checker) {
+	for i, m := range allMalformed {
+		statuses := append([]int{400}, m.allowed...)
+		c.Check(fmt.Sprintf("%s: %s", m.what, oneOf(statuses)), c.refusesMalformed(m, c.log(malformedLog(i)), statuses))
+	}
 	log := c.log("malformed")
 	c.grows("a log", log, 0, stored)
-	for _, m := range slices.Concat(badOldLines, badProofLines, badTexts, badLines, badBodies) {
-		c.refused(m.what, m.build(log), append([]int{400}, m.allowed...)...)
-	}
-	c.monitored("the first checkpoint is shown", log, log.Text(stored), "")
 	checkBodies(c, log)
 	checkMethods(c, log)
 	c.lives(log, stored, next)
+}
+
+// refusesMalformed sends a good request, the malformed one, and the one that it might have been.
+func (c *checker) refusesMalformed(m malformed, log *testlog.Log, statuses []int) error {
+	if answer, err := c.Post("/add-checkpoint", log.Grow(0, stored)); err != nil || answer.Status != 200 {
+		return fmt.Errorf("a good request before it is answered %s (%v)", answer, err)
+	}
+	answer, err := c.Post("/add-checkpoint", m.build(log))
+	if err := refusal(answer, err, statuses...); err != nil {
+		return err
+	}
+	if answer, err := c.Post("/add-checkpoint", log.Grow(stored, next)); err != nil || answer.Status != 200 {
+		return fmt.Errorf("a good request behind it is answered %s (%v)", answer, err)
+	}
+	return nil
 }
 
 var badOldLines = func() (bad []malformed) {

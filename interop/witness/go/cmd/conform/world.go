@@ -26,6 +26,9 @@ func newWorld(seed string) *world {
 	} {
 		w.add(name)
 	}
+	for i := range allMalformed {
+		w.add(malformedLog(i))
+	}
 	two := w.add("two-keys")
 	two.Keys = append(two.Keys, cosign.TestKey(cosign.Note, two.Origin, two.Origin+" second key"))
 	both := w.add("both-kinds")
