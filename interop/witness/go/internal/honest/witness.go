@@ -235,14 +235,3 @@ func (w *Witness) monitored(path string) (string, error) {
 	}
 	return l.note, nil
 }
-
-// Cosigned is the tree that was cosigned last.
-func (w *Witness) Cosigned(origin string) tlog.Tree {
-	l, known := w.logs[origin]
-	if !known {
-		return tlog.Tree{}
-	}
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	return l.tree
-}
