@@ -200,6 +200,11 @@ pub(crate) fn generate_second(origin: KeyName) -> Result<Cosigner, Failure> {
 
 /// Reads a key file, which only its owner may be able to read.
 pub(crate) fn read(path: &Path) -> Result<SecretKey, Failure> {
+    parse(&read_text(path)?).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// The text of a key file, which only its owner may be able to read.
+pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
     let metadata = file.metadata().map_err(|error| Failure::file(path, &error))?;
     if metadata.is_dir() {
@@ -209,7 +214,7 @@ pub(crate) fn read(path: &Path) -> Result<SecretKey, Failure> {
     let mut text = Zeroizing::new(String::new());
     let read = file.take(MAX_LENGTH + 1).read_to_string(&mut text);
     read.map_err(|error| Failure::file(path, &error))?;
-    parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    Ok(text)
 }
 
 #[cfg(unix)]

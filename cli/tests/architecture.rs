@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kiln-http", &[]),
     ("kiln-storage", &["kiln-tiles"]),
     ("kiln-sequencer", &["kiln-tiles", "kiln-storage", "kiln-http"]),
+    ("kiln-witness", &["kiln-tiles", "kiln-http"]),
     ("kiln-client", &["kiln-tiles", "kiln-storage"]),
     ("kiln-rekor", &["kiln-tiles"]),
     ("kiln-rekor-server", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-rekor"]),
@@ -33,6 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "kiln-client",
             "kiln-rekor",
             "kiln-rekor-server",
+            "kiln-witness",
         ],
     ),
     // Nobody imports these but tests.

@@ -49,6 +49,20 @@ pub enum Alarm {
         /// The tree in the store.
         ours: TreeHead,
     },
+    /// A witness cosigned a larger tree of this log.
+    #[error(
+        "the witness {witness} cosigned a tree of size {theirs} of this log, and the store's has size {} with root {}: the store went back in \
+         time, or is a fork. Bring back what was lost (a mirror or a backup at size {theirs} or above); nothing is signed until then",
+        ours.size(), ours.root()
+    )]
+    Witness {
+        /// What the policy calls it.
+        witness: String,
+        /// The size that it knows.
+        theirs: u64,
+        /// The tree in the store.
+        ours: TreeHead,
+    },
     /// An immutable object exists with other bytes.
     #[error("{0} exists in the store with other bytes: two different logs were written here")]
     Differs(ObjectPath),

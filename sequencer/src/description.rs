@@ -12,12 +12,24 @@ pub struct Description {
     pub origin: String,
     /// Its verifier keys, in note form.
     pub vkeys: Vec<String>,
+    /// The witnesses that are asked to cosign.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<WitnessDescription>,
     /// Where entries are submitted, without a trailing slash.
     pub submission_url: Option<String>,
     /// Where the log is read, without a trailing slash.
     pub read_url: Option<String>,
     /// What a submission may be.
     pub limits: SubmissionLimits,
+}
+
+/// What `log.json` says of a witness.
+#[derive(Clone, Debug, Serialize)]
+pub struct WitnessDescription {
+    /// What the log's policy calls it.
+    pub name: String,
+    /// Its verifier key, in note form.
+    pub vkey: String,
 }
 
 impl Description {

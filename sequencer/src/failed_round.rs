@@ -28,6 +28,14 @@ pub enum RoundError {
     /// The dedup index failed.
     #[error(transparent)]
     Dedup(#[from] DedupError),
+    /// Too few witnesses cosigned, and nothing may be published without them.
+    #[error(
+        "too few witnesses cosigned: the quorum of the policy is not met, and nothing is published without it"
+    )]
+    Unwitnessed,
+    /// A witness knows a larger tree of this log. Load again, and see.
+    #[error("a witness knows a larger tree of this log")]
+    WitnessAhead,
     /// Nothing may be signed or accepted any more.
     #[error(transparent)]
     Alarm(#[from] Alarm),
@@ -43,6 +51,8 @@ impl RoundError {
             Self::Guard(_) => "guard",
             Self::Read(_) => "read",
             Self::Dedup(_) => "dedup",
+            Self::Unwitnessed => "unwitnessed",
+            Self::WitnessAhead => "witness_ahead",
         }
     }
 

@@ -28,6 +28,8 @@ pub trait PublicCheckpoint: Debug + Send + Sync + 'static {
 pub(crate) struct Floors {
     /// Who knows which tree.
     pub(crate) trees: Vec<(Voice, TreeHead)>,
+    /// What is published.
+    pub(crate) published: Option<SignedCheckpoint>,
     pub(crate) voucher: Voucher,
 }
 
@@ -45,7 +47,8 @@ pub(crate) enum Voucher {
 impl Floors {
     pub(crate) async fn read<S: Store, G: Register>(log: &Log<S, G>) -> Result<Self, LoadError> {
         let guards = log.guard.read(log.fingerprint()).await?;
-        let published = read_published(log).await?.map(|checkpoint| (Voice::Checkpoint, checkpoint.head()));
+        let published = read_published(log).await?;
+        let visible = published.as_ref().map(|checkpoint| (Voice::Checkpoint, checkpoint.head()));
         let public = read_public(log).await.map(|tree| (Voice::Public, tree));
         let guarded = guards.iter().flatten().map(|&tree| (Voice::Guard, tree));
         let voucher = match guards.iter().flatten().count() {
@@ -53,7 +56,7 @@ impl Floors {
             0 if public.is_none() => Voucher::None,
             _ => Voucher::Others,
         };
-        Ok(Self { trees: guarded.chain(published).chain(public).collect(), voucher })
+        Ok(Self { trees: guarded.chain(visible).chain(public).collect(), published, voucher })
     }
 }
 

@@ -10,6 +10,7 @@
 //! | feed it from within the process | [`Shared::pool`] |
 //! | be rid of superseded partial tiles | [`Sequencer::collector`]; from elsewhere a [`Sweep`] |
 //! | have the dedup index alone, to measure it or to fill it | [`Dedup`], [`Known`] |
+//! | have it cosigned by witnesses | [`Witnesses`], over a [`WitnessClient`] |
 //! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
 //! | know how it is | [`Shared::state`], [`Metrics`] |
 //!
@@ -90,11 +91,12 @@ mod server;
 mod standby;
 mod state;
 mod tree;
+mod witnesses;
 
 pub use alarm::{Alarm, Voice};
 pub use collect::{CollectError, CollectOptions, Collector, Sweep, Swept};
 pub use dedup::{Dedup, DedupError, Known};
-pub use description::Description;
+pub use description::{Description, WitnessDescription};
 pub use entry::{Entry, EntryError};
 pub use environment::Environment;
 pub use failed_round::RoundError;
@@ -114,3 +116,7 @@ pub use sequencer::{Options, Sequencer, Shared};
 pub use server::{LogServer, ProveError, ServerOptions, SubmissionLimits, Submissions};
 pub use state::{State, Status};
 pub use tree::Tree;
+pub use witnesses::{
+    MAX_WITNESS_ANSWER, WitnessAnswer, WitnessClient, WitnessError, WitnessMode, WitnessOptions,
+    WitnessSetupError, Witnesses,
+};

@@ -22,6 +22,7 @@ use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
 use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
 use crate::tree::Tree;
+use crate::witnesses::{KnowsMore, Late, ask_sizes};
 
 /// Why a log cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -218,14 +219,23 @@ impl<S: Store, G: Register> Writer<S, G> {
         let entries: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: record.head };
         check_floors(&lineage, &floors.trees).await?;
+        check_witnesses(&log, record.head).await?;
         vouch(&log, id, floors.voucher, accept, record.head).await?;
         catch_up(&log, &lineage, &progress).await?;
 
         let answers = Arc::new(Answers::default());
         let settler = Settler { log: log.clone(), id, tree: base, answers: answers.clone() };
-        let publisher = Publisher { log: log.clone(), tree: settler.tree.clone(), answers: answers.clone() };
+        let (tree, late) = (settler.tree.clone(), Late::default());
+        let publisher = Publisher { log: log.clone(), tree, answers: answers.clone(), late };
         let settler = settler.settle(&rounds).await?;
-        let (publisher, published) = publisher.publish(&rounds).await?;
+        let (publisher, published) = match floors.published.filter(|standing| standing.head() == record.head)
+        {
+            Some(standing) => (publisher.with_published(&rounds), Arc::new(standing)),
+            None => {
+                let (publisher, published) = publisher.publish(&rounds).await?;
+                (publisher, published.ok_or(RoundError::Unwitnessed)?)
+            }
+        };
         publisher.answer(&published); // nobody waits yet
         let (number, time, tree) = (record.number, record.time(), settler.tree.clone());
         let (head, settled, unsettled) = (Head { held, bytes: Some(bytes) }, record.head, VecDeque::new());
@@ -279,6 +289,16 @@ async fn check_floors<S: Store>(
         }
     }
     Ok(())
+}
+
+/// No witness may know a larger tree. What it knows of a smaller one, it compares itself before it cosigns.
+async fn check_witnesses<S: Store, G: Register>(log: &Log<S, G>, head: TreeHead) -> Result<(), LoadError> {
+    let Some(witnesses) = &log.witnesses else { return Ok(()) };
+    let empty = log.sign(TreeHead::empty(), log.environment.0.unix_time()).await;
+    match ask_sizes(witnesses, log.trusted(), &empty, head.size()).await {
+        Some(KnowsMore { witness, size }) => Err(Alarm::Witness { witness, theirs: size, ours: head }.into()),
+        None => Ok(()),
+    }
 }
 
 /// A guard that is missing is made only where something else outside of the store vouches for the

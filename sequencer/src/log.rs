@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use kiln_storage::{Register, Store};
-use kiln_tiles::{Checkpoint, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog};
+use kiln_tiles::{
+    Checkpoint, Cosigner, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog, VerifierKey, Witness,
+};
 
 use crate::dedup::{Dedup, DedupError};
+use crate::description::WitnessDescription;
 use crate::environment::Environment;
 use crate::floors::PublicCheckpoint;
 use crate::guard::Guard;
+use crate::witnesses::Witnesses;
 
 /// A log: its key, the store it lives in, the guard that stands outside, and its dedup index.
 #[derive(Debug)]
 pub struct Log<S, G> {
     signer: SigningKey,
+    cosigner: Option<Arc<Cosigner>>,
     trusted: TrustedLog,
     fingerprint: Hash,
     pub(crate) store: S,
@@ -21,6 +26,7 @@ pub struct Log<S, G> {
     pub(crate) dedup: Dedup,
     pub(crate) environment: EnvironmentHandle,
     pub(crate) public: Option<Arc<dyn PublicCheckpoint>>,
+    pub(crate) witnesses: Option<Arc<Witnesses>>,
 }
 
 /// The environment, which has nothing worth printing.
@@ -48,11 +54,13 @@ impl<S: Store, G: Register> Log<S, G> {
             fingerprint: vkey.fingerprint(),
             trusted: TrustedLog::from(vkey),
             signer,
+            cosigner: None,
             store,
             guard: Guard::new(vec![guard]),
             dedup,
             environment: EnvironmentHandle(environment),
             public: None,
+            witnesses: None,
         }
     }
 
@@ -70,9 +78,40 @@ impl<S: Store, G: Register> Log<S, G> {
         self
     }
 
+    /// The log, with a second key of its own that cosigns each checkpoint: one of ML-DSA-44, say, which outlives what
+    /// quantum computers do to the first. It has the name of the first.
+    #[must_use]
+    pub fn with_cosigner(mut self, cosigner: Cosigner) -> Self {
+        self.cosigner = Some(Arc::new(cosigner));
+        self
+    }
+
+    /// The log, with witnesses that cosign what it publishes, and that are voices which remember.
+    #[must_use]
+    pub fn with_witnesses(mut self, witnesses: Witnesses) -> Self {
+        self.witnesses = Some(Arc::new(witnesses));
+        self
+    }
+
     /// The log as its readers see it: origin and verifier key.
     pub const fn trusted(&self) -> &TrustedLog {
         &self.trusted
+    }
+
+    /// The keys that sign each checkpoint: the one that the log is known by, and the second one, if it has one.
+    pub fn vkeys(&self) -> Vec<VerifierKey> {
+        let second = self.cosigner.iter().map(|cosigner| cosigner.verifier_key());
+        self.trusted.keys().iter().cloned().chain(second).collect()
+    }
+
+    /// The witnesses, as `log.json` names them.
+    pub fn described_witnesses(&self) -> Vec<WitnessDescription> {
+        let all = self.witnesses.iter().flat_map(|witnesses| witnesses.quorum.witnesses());
+        let described = |witness: &Witness| WitnessDescription {
+            name: witness.name.to_string(),
+            vkey: witness.key.to_string(),
+        };
+        all.map(described).collect()
     }
 
     /// SHA-256 of the vkey, by which the head and the guard know the log.
@@ -98,10 +137,26 @@ impl<S: Store, G: Register> Log<S, G> {
         tokio::task::spawn_blocking(move || work(&dedup)).await.expect("the index does not panic")
     }
 
-    /// Signs a checkpoint for this tree. Whoever calls this made sure of the order of the round.
-    pub(crate) fn sign(&self, head: TreeHead) -> SignedCheckpoint {
+    /// Returns when a published checkpoint is to be cosigned anew; never without witnesses. One that lacks some, from
+    /// the time of another policy or of none, is so soon.
+    pub(crate) async fn refresh_is_due(&self, published: Option<&SignedCheckpoint>) {
+        let Some(witnesses) = &self.witnesses else { return std::future::pending().await };
+        let lacks = published.is_some_and(|published| !witnesses.are_met_by(published.note()));
+        let pause = if lacks { witnesses.options.patience } else { witnesses.options.refresh };
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Signs a checkpoint for this tree, with the log's own cosignature at this time, in seconds since 1970, if it has a
+    /// key for one. Whoever calls this made sure of the order of the round.
+    pub(crate) async fn sign(&self, head: TreeHead, time: u64) -> SignedCheckpoint {
         let checkpoint = Checkpoint::new(self.trusted.origin(), head).expect("a key name is an origin");
-        let note = self.signer.sign(checkpoint.to_string()).expect("a checkpoint is the text of a note");
+        let mut note = self.signer.sign(checkpoint.to_string()).expect("a checkpoint is the text of a note");
+        if let Some(cosigner) = self.cosigner.clone() {
+            // Milliseconds of arithmetic, which would keep others waiting.
+            let cosigning = tokio::task::spawn_blocking(move || cosigner.cosign(&checkpoint, time));
+            let line = cosigning.await.expect("cosigning does not panic").expect("a key name is an origin");
+            note = note.with(line).expect("two lines are not too many");
+        }
         self.trusted.open_note(note).expect("the log's own signature verifies")
     }
 }

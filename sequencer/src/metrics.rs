@@ -10,6 +10,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::log::Log;
+use crate::witnesses::Counters;
+
 /// The counters of one log. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -25,6 +28,7 @@ pub struct Metrics {
     gc_errors: Family<Failed, Counter>,
     gc_waiting: Gauge<u64, AtomicU64>,
     gc_last_sweep: Gauge<u64, AtomicU64>,
+    witnesses: Counters,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -58,11 +62,19 @@ impl Default for Metrics {
             gc_errors: Family::default(),
             gc_waiting: Gauge::default(),
             gc_last_sweep: Gauge::default(),
+            witnesses: Counters::default(),
         }
     }
 }
 
 impl Metrics {
+    /// The counters of this log, its witnesses' included.
+    pub(crate) fn of<S, G>(log: &Log<S, G>) -> Self {
+        let witnesses =
+            log.witnesses.as_ref().map(|witnesses| witnesses.counters.clone()).unwrap_or_default();
+        Self { witnesses, ..Self::default() }
+    }
+
     /// Counts a round that was published, and the entries that it added.
     pub(crate) fn count_round(&self, entries: usize, took: Duration) {
         self.rounds.get_or_create(&Outcome { outcome: "ok" }).inc();
@@ -136,6 +148,7 @@ impl Metrics {
         registry.register("gc_waiting_tiles", help, self.gc_waiting.clone());
         let (unit, help) = (Unit::Seconds, "When the last sweep over all partial tiles ended, Unix time");
         registry.register_with_unit("gc_last_sweep_timestamp", help, unit, self.gc_last_sweep.clone());
+        self.witnesses.register(registry);
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kiln_storage::{ObjectPath, PutError, Register, Store};
-use kiln_tiles::{SignedCheckpoint, TreeHead};
+use kiln_tiles::{NoteSignature, SignedCheckpoint, TreeHead};
 
 use crate::alarm::{Alarm, Voice};
 use crate::failed_round::{RoundError, back_off};
 use crate::lineage::Lineage;
 use crate::log::Log;
+use crate::witnesses::merge;
 
 const PUBLISH_TRIES: u32 = 6;
 
@@ -64,6 +65,33 @@ pub(crate) async fn publish<S: Store, G: Register>(
         };
         match log.store.put(&checkpoint_path(), body.clone(), version).await {
             Ok(_) => return Ok(Arc::new(checkpoint)),
+            Err(PutError::Storage(error)) if attempt == PUBLISH_TRIES => return Err(error.into()),
+            Err(_) => back_off(attempt).await,
+        }
+        attempt += 1;
+    }
+}
+
+/// Adds lines to the published checkpoint, as long as it is still that of the tree they were made for. A line that
+/// stands there stays, unless one of these is a later one by the same key.
+///
+/// Returns what is published then; `None` where nothing had to be written, or another tree is published.
+pub(crate) async fn republish<S: Store, G: Register>(
+    log: &Log<S, G>,
+    head: TreeHead,
+    lines: &[NoteSignature],
+) -> Result<Option<Arc<SignedCheckpoint>>, RoundError> {
+    let mut attempt = 0;
+    loop {
+        let Some((standing, version)) = read_checkpoint(log).await? else { return Ok(None) };
+        let merged = merge(standing.note(), lines);
+        if standing.head() != head || merged == *standing.note() {
+            return Ok(None);
+        }
+        let merged = log.trusted().open_note(merged).map_err(Alarm::Checkpoint)?;
+        let body = Bytes::from(merged.note().to_string());
+        match log.store.put(&checkpoint_path(), body, Some(version)).await {
+            Ok(_) => return Ok(Some(Arc::new(merged))),
             Err(PutError::Storage(error)) if attempt == PUBLISH_TRIES => return Err(error.into()),
             Err(_) => back_off(attempt).await,
         }

@@ -11,6 +11,7 @@
 //! | commit                | in the log, tiles missing | apply what the head holds, publish |
 //! | settle: guard, apply  | readable, not visible     | the same; writes repeat            |
 //! | publish: sign         | the same                  | the same                           |
+//! | publish: witnessed    | the same; witnesses may know of it | the same                  |
 //! | publish               | in the log for all        | the same, to no effect             |
 //!
 //! Recovery enters at [`Settler::settle`], on the same code.
@@ -19,7 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use kiln_storage::{CreateError, Object, Register, Store};
-use kiln_tiles::{Hash, SignedCheckpoint, TreeHead};
+use kiln_tiles::{Hash, NoteSignature, SignedCheckpoint, TreeHead};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -32,9 +33,10 @@ use crate::failed_round::{RoundError, back_off};
 use crate::lineage::Lineage;
 use crate::log::Log;
 use crate::pool::Submission;
-use crate::publish::publish;
+use crate::publish::{publish, republish};
 use crate::record::{HeadRecord, MAX_ROUNDS, Round};
 use crate::tree::Tree;
+use crate::witnesses::{Asked, Late, Proofs, collect, merge};
 
 /// The one who may add to a log, loaded and at rest: all that is committed is published.
 pub struct Writer<S: Store, G: Register> {
@@ -211,21 +213,51 @@ pub(crate) struct Publisher<S, G> {
     /// The tree that is published.
     pub(crate) tree: Tree,
     pub(crate) answers: Arc<Answers>,
+    /// Witnesses that have not answered yet for that tree.
+    pub(crate) late: Late,
 }
 
 impl<S: Store, G: Register> Publisher<S, G> {
     /// Signs and publishes, once, for the newest of the settled rounds that come next. Returns the
-    /// checkpoint that is published then. See the table above.
+    /// checkpoint that is published then; `None` where too few witnesses cosigned it, and nothing was
+    /// published. See the table above.
     pub(crate) async fn publish(
         self,
         rounds: &[Arc<CommittedRound>],
-    ) -> Result<(Self, Arc<SignedCheckpoint>), RoundError> {
-        let Self { log, tree: base, answers } = self;
+    ) -> Result<(Self, Option<Arc<SignedCheckpoint>>), RoundError> {
+        let Self { log, tree: base, answers, late } = self;
+        drop(late); // nobody waits for lines under an older tree
         let tree = newest(rounds, &base);
+        let time = rounds.last().map_or_else(|| log.environment.0.unix_time(), |round| round.round.time);
+        let signed = log.sign(tree.head(), time).await;
+        let Some((signed, late)) = witnessed(&log, signed, rounds).await? else {
+            return Ok((Self { log, tree: base, answers, late: Late::default() }, None));
+        };
         let entries = entries_of(rounds);
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: tree.head() };
-        let published = publish(&log, &lineage, log.sign(tree.head())).await?;
-        Ok((Self { log, tree, answers }, published))
+        let published = publish(&log, &lineage, signed).await?;
+        Ok((Self { log, tree, answers, late }, Some(published)))
+    }
+
+    /// The same, after these rounds, the checkpoint of which was published before.
+    pub(crate) fn with_published(self, rounds: &[Arc<CommittedRound>]) -> Self {
+        Self { tree: newest(rounds, &self.tree), ..self }
+    }
+
+    /// Publishes the lines of witnesses that were late, or cosigned anew, with the tree that is published already.
+    pub(crate) async fn add_lines(
+        &self,
+        lines: &[NoteSignature],
+    ) -> Result<Option<Arc<SignedCheckpoint>>, RoundError> {
+        if lines.is_empty() { Ok(None) } else { republish(&self.log, self.tree.head(), lines).await }
+    }
+
+    /// Has the published tree signed and cosigned anew, for those who want to see that the log lives.
+    pub(crate) async fn refresh(&mut self) -> Result<Option<Arc<SignedCheckpoint>>, RoundError> {
+        let signed = self.log.sign(self.tree.head(), self.log.environment.0.unix_time()).await;
+        let Some((signed, late)) = witnessed(&self.log, signed, &[]).await? else { return Ok(None) };
+        self.late = late;
+        self.add_lines(signed.note().signatures()).await
     }
 
     /// Answers whoever waited for this checkpoint, once this process shows it to readers too: who asks
@@ -233,6 +265,28 @@ impl<S: Store, G: Register> Publisher<S, G> {
     pub(crate) fn answer(&self, published: &Arc<SignedCheckpoint>) {
         self.answers.published(published, self.tree.size());
     }
+}
+
+/// The checkpoint with the cosignatures that it needs, and those who are late with theirs; `None` where it lacks some.
+async fn witnessed<S: Store, G: Register>(
+    log: &Arc<Log<S, G>>,
+    checkpoint: SignedCheckpoint,
+    rounds: &[Arc<CommittedRound>],
+) -> Result<Option<(SignedCheckpoint, Late)>, RoundError> {
+    let Some(witnesses) = &log.witnesses else { return Ok(Some((checkpoint, Late::default()))) };
+    witnesses.recent.keep(rounds);
+    let proofs = Proofs::new(log.clone(), witnesses.recent.clone(), checkpoint.head());
+    let asked = Arc::new(Asked { checkpoint, trusted: log.trusted().clone(), proofs });
+    let collected = collect(witnesses, asked.clone()).await;
+    if collected.knows_more {
+        return Err(RoundError::WitnessAhead);
+    }
+    if !witnesses.may_publish(&collected) {
+        return Ok(None);
+    }
+    let note = merge(asked.checkpoint.note(), &collected.lines);
+    let cosigned = log.trusted().open_note(note).map_err(Alarm::Checkpoint)?;
+    Ok(Some((cosigned, collected.late)))
 }
 
 fn newest(rounds: &[Arc<CommittedRound>], base: &Tree) -> Tree {

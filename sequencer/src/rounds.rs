@@ -3,17 +3,21 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use kiln_storage::{Register, Store};
-use kiln_tiles::TreeHead;
+use kiln_tiles::{SignedCheckpoint, TreeHead};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::failed_round::RoundError;
 use crate::record::MAX_ROUNDS;
 use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
 use crate::sequencer::{STALLED_AFTER, Sequencer, stopped};
 use crate::state::Status;
+
+/// How long it is until witnesses are asked again of which too few cosigned.
+const UNWITNESSED_PAUSE: Duration = Duration::from_millis(500);
 
 impl<S: Store, G: Register> Sequencer<S, G> {
     /// Commits rounds, settles them and publishes them, side by side, until one fails or all are
@@ -90,24 +94,77 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         Ok(())
     }
 
-    /// Publishes what is settled, all of it together that waits, until nobody settles any more.
+    /// Publishes what is settled, all of it together that waits, until nobody settles any more. Meanwhile
+    /// it publishes the cosignatures that come late.
     async fn publish_rounds(
         &self,
         mut publisher: Publisher<S, G>,
         mut settled: mpsc::Receiver<Arc<CommittedRound>>,
     ) -> Result<(), RoundError> {
         let mut rounds = Vec::new();
-        while settled.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
-            let (next, published) = self.watch_over(publisher.publish(&rounds)).await?;
-            self.announce(&published);
-            next.answer(&published);
-            for round in rounds.drain(..) {
-                self.shared.pending.add(round.head().size());
-                self.shared.metrics.count_round(round.round.entries.len(), round.started.elapsed());
+        loop {
+            let published = self.shared.state().published;
+            let received = tokio::select! {
+                biased; // no dice but those that were handed in
+                received = settled.recv_many(&mut rounds, MAX_ROUNDS) => received,
+                lines = publisher.late.lines() => {
+                    self.announce_if_new(publisher.add_lines(&lines).await?);
+                    continue;
+                }
+                () = self.shared.log.refresh_is_due(published.as_deref()) => {
+                    let refreshed = self.watch_over(publisher.refresh()).await?;
+                    self.announce_if_new(refreshed);
+                    continue;
+                }
+            };
+            if received == 0 {
+                return Ok(());
             }
-            publisher = next;
+            publisher = self.publish_some(publisher, &mut rounds, &mut settled).await?;
         }
-        Ok(())
+    }
+
+    /// Publishes these rounds. Where too few witnesses cosign, it tries again until they do, with what is
+    /// settled meanwhile; when nobody settles any more, no longer.
+    async fn publish_some(
+        &self,
+        mut publisher: Publisher<S, G>,
+        rounds: &mut Vec<Arc<CommittedRound>>,
+        settled: &mut mpsc::Receiver<Arc<CommittedRound>>,
+    ) -> Result<Publisher<S, G>, RoundError> {
+        loop {
+            let (next, published) = self.watch_over(publisher.publish(rounds)).await?;
+            publisher = next;
+            if let Some(published) = published {
+                self.announce(&published);
+                publisher.answer(&published);
+                for round in rounds.drain(..) {
+                    self.shared.pending.add(round.head().size());
+                    self.shared.metrics.count_round(round.round.entries.len(), round.started.elapsed());
+                }
+                self.shared.is_witnessed(true);
+                return Ok(publisher);
+            }
+            self.shared.metrics.count_failed_round(RoundError::Unwitnessed.label());
+            self.shared.is_witnessed(false);
+            if settled.is_closed() && settled.is_empty() {
+                return Err(RoundError::Unwitnessed);
+            }
+            sleep(UNWITNESSED_PAUSE).await;
+            // What stands before them is published with them. No more are taken than the head has room for, so that
+            // submissions are refused where none can be published.
+            while rounds.len() < MAX_ROUNDS
+                && let Ok(round) = settled.try_recv()
+            {
+                rounds.push(round);
+            }
+        }
+    }
+
+    fn announce_if_new(&self, published: Option<Arc<SignedCheckpoint>>) {
+        if let Some(published) = published {
+            self.announce(&published);
+        }
     }
 
     /// Waits for a round. One that takes too long is not given up, since nobody could tell what became

@@ -73,6 +73,18 @@ impl<S, G> Shared<S, G> {
         self.state.subscribe()
     }
 
+    /// Says whether witnesses cosign, where nothing else is wrong.
+    pub(crate) fn is_witnessed(&self, witnessed: bool) {
+        self.state.send_if_modified(|state| {
+            let changed = match state.status {
+                Status::Ready if !witnessed => Some(Status::Unwitnessed),
+                Status::Unwitnessed if witnessed => Some(Status::Ready),
+                _ => None,
+            };
+            changed.map(|status| state.status = status).is_some()
+        });
+    }
+
     pub(crate) fn set_status(&self, status: Status) {
         self.state.send_modify(|state| state.status = status);
     }
@@ -108,7 +120,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         let (log, pool) = (Arc::new(log), Pool::new(options.pool));
         let lease =
             Mutex::new(LeaseState { id: log.environment.0.random_id(), own: None, seen: Seen::default() });
-        let (metrics, pending) = (Metrics::default(), Pending::default());
+        let (metrics, pending) = (Metrics::of(&log), Pending::default());
         let shared = Arc::new(Shared { log, pool, metrics, state, pending });
         Self { shared, options, stalled: AtomicUsize::new(0), committed: AtomicBool::new(false), lease }
     }
@@ -213,7 +225,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         // Readers are shown it, and must never see the log shrink.
         self.shared.state.send_if_modified(|state| {
             let known = state.published.as_ref().map_or(0, |known| known.head().size());
-            let grows = state.published.is_none() || known <= published.head().size();
+            let grows = known <= published.head().size();
             if grows {
                 state.published = Some(published);
             }

@@ -22,6 +22,9 @@ pub enum Status {
     /// It takes entries, but its round does not end: the store does not answer, and the published
     /// checkpoint gets stale.
     Stalled,
+    /// It takes entries, as long as there is room, but too few witnesses cosign, and nothing is published without
+    /// them: the published checkpoint gets stale.
+    Unwitnessed,
     /// Another process writes it. It serves reads, follows, and takes over when that ends.
     StandingBy(Holder),
     /// It could not be loaded, and tries again.
@@ -64,6 +67,7 @@ impl fmt::Display for Status {
             }
             Self::Ready => f.write_str("ready"),
             Self::Stalled => f.write_str("its store does not answer, and the checkpoint gets stale"),
+            Self::Unwitnessed => f.write_str("too few witnesses cosign, and the checkpoint gets stale"),
             Self::StandingBy(holder) => write!(f, "standing by: the log is written by {holder}"),
             Self::Failing(error) => write!(f, "the log cannot be loaded and tries again: {error}"),
             Self::Alarmed(error) => write!(f, "ALARM, nothing is signed or accepted: {error}"),

@@ -70,5 +70,6 @@ pub use tlog_proof::{ParseTlogProofError, TlogProof, VerifyTlogProofError};
 pub use tree::{Node, ParseTreeHeadError, Subtree, TILE_WIDTH, TreeHead};
 pub use verified::{TileError, VerifiedTiles};
 pub use witness::{
-    AddCheckpoint, Cosignatures, ParseWitnessError, SIZE_MEDIA_TYPE, SignSubtree, parse_size, size_answer,
+    AddCheckpoint, Cosignatures, ParseWitnessError, SIZE_MEDIA_TYPE, SignSubtree, origin_hash, parse_size,
+    size_answer,
 };

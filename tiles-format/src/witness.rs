@@ -5,7 +5,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use crate::hash::Hash;
+use crate::hash::{Hash, sha256};
 use crate::note::{Note, NoteSignature, ParseNoteError, parse_signatures};
 use crate::proof::Proof;
 use crate::text;
@@ -199,6 +199,12 @@ impl fmt::Display for Cosignatures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
+}
+
+/// What a witness calls a log in the URLs that monitors read: SHA-256 of its origin, in hex.
+#[must_use]
+pub fn origin_hash(origin: &str) -> String {
+    sha256(&[origin.as_bytes()]).to_hex()
 }
 
 /// The media type of [`size_answer`].

@@ -17,6 +17,7 @@ mod serve;
 mod tail;
 mod verify;
 mod vkey;
+mod witness;
 
 use clap::Subcommand;
 
@@ -27,6 +28,7 @@ use crate::output::Output;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(serve::Serve),
+    Witness(witness::Witness),
     Init(init::Init),
     Vkey(vkey::Vkey),
     Add(add::Add),
@@ -51,13 +53,14 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it runs until it is told to stop.
     pub(crate) const fn is_server(&self) -> bool {
-        matches!(self, Self::Serve(_))
+        matches!(self, Self::Serve(_) | Self::Witness(_))
     }
 
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         match self {
             Self::Init(command) => on_runtime(command.run(output)),
             Self::Serve(command) => on_runtime(command.run(output)),
+            Self::Witness(command) => on_runtime(command.run(output)),
             Self::Add(command) => on_runtime(command.run(output)),
             Self::Get(command) => on_runtime(command.run(output)),
             Self::Prove(command) => on_runtime(command.run(output)),

@@ -18,4 +18,5 @@ mod rekor_uploads;
 mod restarts;
 mod serve;
 mod standby;
+mod witness;
 mod world;

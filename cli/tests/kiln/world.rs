@@ -27,7 +27,7 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-/// A `kiln serve` that printed `ready`.
+/// A `kiln serve` or `kiln witness` that printed `ready`.
 pub(crate) struct Server {
     child: Child,
     /// What it printed, up to `ready`.
@@ -119,18 +119,32 @@ impl World {
                 arguments.extend(usual);
             }
         }
-        let stderr = self.fresh("serve");
-        let mut command = self.command(&arguments);
+        let mut server = self.start(&arguments);
+        let log = server.printed.lines().last().unwrap_or_else(|| panic!("kiln serve: {}", server.stderr()));
+        let url = field(log, "url").unwrap_or_else(|| panic!("no log line: {log}, {}", server.stderr()));
+        server.url = url.to_owned();
+        server
+    }
+
+    /// Runs a witness until it is ready, on a free port.
+    pub(crate) fn witness(&self, arguments: &[&str]) -> Server {
+        let address = free_address();
+        let mut server = self.start(&[&["witness"], arguments, &["--listen", &address]].concat());
+        server.url = format!("http://{address}");
+        server
+    }
+
+    /// Runs a server until it prints `ready`.
+    fn start(&self, arguments: &[&str]) -> Server {
+        let stderr = self.fresh(arguments[0]);
+        let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(File::create(&stderr).unwrap());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let printed: Vec<String> = lines.by_ref().take_while(|line| line != "ready").collect();
-        let said = || fs::read_to_string(&stderr).unwrap();
-        let log = printed.last().unwrap_or_else(|| panic!("kiln serve: {}", said()));
-        let url = field(log, "url").unwrap_or_else(|| panic!("no log line: {log}, {}", said())).to_owned();
         // What it prints later must not end it.
         std::thread::spawn(move || lines.for_each(drop));
-        Server { child, url, stderr, printed: printed.join("\n") }
+        Server { child, url: String::new(), stderr, printed: printed.join("\n") }
     }
 
     /// The vkey of a log of one's own.

@@ -42,9 +42,37 @@ impl ApiClient {
     pub async fn post_json(&self, path: &str, json: String, limit: usize) -> Result<HttpAnswer, HttpError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.exchange(path, headers, Some(json), limit).await
+    }
+
+    /// Posts text to `path`, and returns what is answered at last: of at most `limit` bytes, or a refusal.
+    ///
+    /// # Errors
+    /// Where there is no answer, or none that can be read.
+    pub async fn post_text(&self, path: &str, text: String, limit: usize) -> Result<HttpAnswer, HttpError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        self.exchange(path, headers, Some(text), limit).await
+    }
+
+    /// Gets `path`, and returns what is answered at last: of at most `limit` bytes, or a refusal.
+    ///
+    /// # Errors
+    /// Where there is no answer, or none that can be read.
+    pub async fn get(&self, path: &str, limit: usize) -> Result<HttpAnswer, HttpError> {
+        self.exchange(path, HeaderMap::new(), None, limit).await
+    }
+
+    async fn exchange(
+        &self,
+        path: &str,
+        mut headers: HeaderMap,
+        body: Option<String>,
+        limit: usize,
+    ) -> Result<HttpAnswer, HttpError> {
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        self.transport.exchange(&Ask { path, headers, body: Some(Bytes::from(json)), limit }).await
+        self.transport.exchange(&Ask { path, headers, body: body.map(Bytes::from), limit }).await
     }
 }

@@ -112,7 +112,7 @@ impl<S: Store + PartialObjects, G: Register> Collector<S, G> {
     /// The size of the published tree, if this process writes the log: a standby collects nothing.
     fn published_here(&self) -> Option<u64> {
         let state = self.shared.state();
-        let writes = matches!(state.status, Status::Ready | Status::Stalled);
+        let writes = matches!(state.status, Status::Ready | Status::Stalled | Status::Unwitnessed);
         state.published.filter(|_| writes).map(|published| published.head().size())
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, ready};
 use kiln_http::{AdminHandler, Handler, Incoming, Limits, Request, Response, StatusCode, cors, reply};
-use kiln_sequencer::{Description, SubmissionLimits};
-use kiln_tiles::TrustedLog;
+use kiln_sequencer::{Description, Log, SubmissionLimits};
+use kiln_storage::{Register, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -73,10 +73,15 @@ impl Doors {
     }
 
     /// What `log.json` says.
-    pub(super) fn describe(&self, log: &TrustedLog, limits: SubmissionLimits) -> Description {
+    pub(super) fn describe<S: Store, G: Register>(
+        &self,
+        log: &Log<S, G>,
+        limits: SubmissionLimits,
+    ) -> Description {
         Description {
-            origin: log.origin().to_owned(),
-            vkeys: log.keys().iter().map(ToString::to_string).collect(),
+            origin: log.trusted().origin().to_owned(),
+            vkeys: log.vkeys().iter().map(ToString::to_string).collect(),
+            witnesses: log.described_witnesses(),
             submission_url: Some(self.submission_url.clone()),
             read_url: Some(self.read_url.clone()),
             limits,

@@ -7,6 +7,7 @@ mod opening;
 mod public;
 mod rekor;
 mod signals;
+mod witnesses;
 mod words;
 
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ use collecting::GcArgs;
 use doors::{DoorArgs, Doors};
 use front::Front;
 use rekor::RekorArgs;
+use witnesses::WitnessArgs;
 
 type OpenSequencer = Sequencer<OpenStore, AnyRegister>;
 type OpenWriter = Writer<OpenStore, AnyRegister>;
@@ -90,6 +92,8 @@ pub(crate) struct Serve {
     /// $XDG_CACHE_HOME/kiln or ~/.cache/kiln; it can be deleted at any time.
     #[arg(long, value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
     #[command(flatten)]
     gc: GcArgs,
     /// Take no entries: the log is only read. Whoever submits is told so, with 410, or 405 by Rekor's API.
@@ -168,7 +172,7 @@ impl Serve {
             // Who has the port is most often who has the store.
             Err(taken) => return Err(opened.holder().await.unwrap_or(taken)),
         };
-        let description = doors.describe(opened.log.trusted(), self.submission_limits());
+        let description = doors.describe(&opened.log, self.submission_limits());
         let sequencer = Sequencer::new(opened.log, self.options(&description));
         let shared = sequencer.shared();
         let server = self.front(shared.clone(), &description)?;
@@ -278,7 +282,7 @@ async fn tell_when_ready(
 
 fn is_ready_or_never_will(state: &State) -> bool {
     match state.status {
-        Status::Ready | Status::Stalled | Status::Alarmed(_) | Status::Stopped => true,
+        Status::Ready | Status::Stalled | Status::Unwitnessed | Status::Alarmed(_) | Status::Stopped => true,
         Status::StandingBy(_) => state.published.is_some(),
         _ => false,
     }

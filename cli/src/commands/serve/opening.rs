@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_sequencer::{Dedup, LoadError, Log, create_log};
 use kiln_storage::{AnyRegister, Register, Store};
-use kiln_tiles::{SigningKey, VerifierKey};
+use kiln_tiles::{Cosigner, SigningKey, VerifierKey};
 
 use super::doors::Doors;
 use super::public::PublicUrl;
@@ -44,7 +44,12 @@ impl Serve {
             (self.store.key(&self.key, self.origin.as_ref())?, false)
         };
         self.rekor.check(key.name(), self.doors.url.as_deref())?;
-        let (log, dedup_lock) = self.assemble(key, &guards).await?;
+        let second = if make {
+            self.store.cosigner_of_new_log(&self.key, key.name())?
+        } else {
+            self.store.cosigner(&self.key, key.name())?
+        };
+        let (log, dedup_lock) = self.assemble(key, second, &guards).await?;
         if make {
             create_log(&log).await?;
         }
@@ -68,14 +73,18 @@ impl Serve {
     async fn assemble(
         &self,
         key: SigningKey,
+        second: Option<Cosigner>,
         guards: &GuardPlaces,
     ) -> Result<(Log<OpenStore, AnyRegister>, Option<File>), Failure> {
         let (vkey, command) = (key.verifier_key(), "kiln serve");
+        let witnesses = self.witnesses.open(&vkey)?;
         let guards = guards.open(&vkey, &environment::process_name(command)).await?;
         let store = self.store.open(command)?;
         check_conditions(&store).await?;
         let (dedup, lock) = self.dedup_index(&vkey)?;
         let log = guards.guard(key, store, dedup);
+        let log = second.into_iter().fold(log, Log::with_cosigner);
+        let log = witnesses.into_iter().fold(log, Log::with_witnesses);
         Ok(match &self.doors.read_url {
             Some(url) => (log.with_public(PublicUrl::open(url)?), lock),
             None => (log, lock),

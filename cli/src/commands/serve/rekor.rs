@@ -28,6 +28,9 @@ pub(super) struct RekorArgs {
     /// Take signatures of these algorithms alone [default: all that a Rekor log may take].
     #[arg(long, requires = "rekor", value_name = "ALGORITHM", value_delimiter = ',', value_parser = algorithms())]
     client_signing_algorithms: Vec<String>,
+    /// Leave the lines of witnesses, and of the log's second key, out of the checkpoints in Rekor's answers.
+    #[arg(long, requires = "rekor")]
+    rekor_slim_checkpoint: bool,
     /// The longest body of a request.
     #[arg(long, requires = "rekor", value_name = "BYTES", default_value = "4MiB", value_parser = crate::quantity::parse_bytes)]
     max_request_body_size: usize,
@@ -69,6 +72,7 @@ impl RekorArgs {
                 WhenKnown::Conflict => OnDuplicate::Conflict,
             },
             reasons: !self.strict_compat,
+            slim_checkpoint: self.rekor_slim_checkpoint,
             body_bytes: self.max_request_body_size,
             ..RekorOptions::default()
         })
@@ -130,6 +134,7 @@ mod tests {
             rekor: true,
             on_duplicate: WhenKnown::Return,
             accept_dsse: false,
+            rekor_slim_checkpoint: false,
             strict_compat: false,
             client_signing_algorithms: Vec::new(),
             max_request_body_size: 0,

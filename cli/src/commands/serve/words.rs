@@ -57,7 +57,7 @@ impl Started<'_> {
             "A new log was made in {}.\n\n  origin  {origin}\n          its name, which is for ever{chosen}\n",
             self.store
         );
-        for vkey in vkeys {
+        if let Some(vkey) = vkeys.first() {
             text += &format!("  vkey    {vkey}\n          what others verify it by: publish it\n");
         }
         if let Some(key) = &made.key {
@@ -124,7 +124,9 @@ impl Started<'_> {
 impl fmt::Display for Started<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Description { origin, vkeys, submission_url, read_url, .. } = self.description;
-        write!(f, "log  origin={origin} vkey={} store={}", vkeys.join(","), quoted(&self.store))?;
+        // A second key is of ML-DSA-44, and 1.8 kB long: `log.json` and `kiln vkey` have it.
+        let vkey = vkeys.first().map(String::as_str).unwrap_or_default();
+        write!(f, "log  origin={origin} vkey={vkey} store={}", quoted(&self.store))?;
         write!(f, " url={}", submission_url.as_deref().unwrap_or_default())?;
         if read_url != submission_url {
             write!(f, " read-url={}", read_url.as_deref().unwrap_or_default())?;

@@ -1,0 +1,119 @@
+//! The witnesses that a log has its checkpoints cosigned by.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use kiln_client::{ApiClient, HttpAnswer};
+use kiln_sequencer::{
+    MAX_WITNESS_ANSWER, WitnessAnswer, WitnessClient, WitnessError, WitnessMode, WitnessOptions,
+    WitnessSetupError, Witnesses,
+};
+use kiln_tiles::{Policy, VerifierKey};
+
+use crate::failure::Failure;
+use crate::quantity::parse_span;
+use crate::reading;
+
+/// Which witnesses are asked, and what is done without them.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct WitnessArgs {
+    /// Have each checkpoint cosigned by the witnesses of this tlog-policy file, at their URLs, and publish it when its
+    /// quorum is met.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// What to do where too few witnesses cosign in time.
+    #[arg(long, value_name = "MODE", default_value = "require", requires = "policy")]
+    witness_mode: Mode,
+    /// How long a round waits for the quorum.
+    #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = parse_span, requires = "policy")]
+    witness_timeout: Duration,
+    /// Have the published checkpoint cosigned anew after this time without a round.
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_span, requires = "policy")]
+    republish: Duration,
+}
+
+/// What is done where too few witnesses cosign in time.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Mode {
+    /// Publish nothing until the quorum is met; submissions wait, and are refused when there is no more room.
+    Require,
+    /// Publish without them, and add their lines when they come.
+    Prefer,
+}
+
+impl WitnessArgs {
+    /// The witnesses of the policy for the log of this key; `None` without a policy, or with one that asks for nobody and
+    /// names nobody who could be asked.
+    pub(super) fn open(&self, vkey: &VerifierKey) -> Result<Option<Witnesses>, Failure> {
+        let Some(path) = &self.policy else { return Ok(None) };
+        let file = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
+        let at = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+        let policy = Policy::parse(&file).map_err(|error| at(&error))?;
+        if !policy.logs().is_empty() && !policy.logs().iter().any(|log| log.key == *vkey) {
+            return Err(at(&format_args!("the policy names logs, and {vkey} is none of them")));
+        }
+        let options = WitnessOptions {
+            mode: match self.witness_mode {
+                Mode::Require => WitnessMode::Require,
+                Mode::Prefer => WitnessMode::Prefer,
+            },
+            patience: self.witness_timeout,
+            refresh: self.republish,
+        };
+        let connect = |url: &str| HttpWitness::open(url, self.witness_timeout).map_err(|error| at(&error));
+        let witnesses = Witnesses::new(policy.quorum().clone(), options, |url| connect(url).map_err(Setup));
+        witnesses.map(Some).map_err(|Setup(failure)| failure)
+    }
+}
+
+/// A failure, of which the sequencer knows one kind.
+struct Setup(Failure);
+
+impl From<WitnessSetupError> for Setup {
+    fn from(error: WitnessSetupError) -> Self {
+        Self(Failure::usage(error))
+    }
+}
+
+/// A witness behind a URL. It is asked once each time: who asks knows better what to send the next time.
+#[derive(Debug)]
+struct HttpWitness(ApiClient);
+
+/// How many times as long as a round waits a witness may take.
+const LATE: u32 = 4;
+
+impl HttpWitness {
+    fn open(url: &str, patience: Duration) -> Result<Box<dyn WitnessClient>, kiln_client::HttpSetupError> {
+        let options = reading::http_options().retries(0).timeout(patience * LATE);
+        Ok(Box::new(Self(ApiClient::new(url.trim_end_matches('/'), options)?)))
+    }
+}
+
+fn answered(answer: &HttpAnswer) -> WitnessAnswer {
+    WitnessAnswer { status: answer.status(), body: answer.body().clone() }
+}
+
+impl WitnessClient for HttpWitness {
+    fn add_checkpoint(&self, body: String) -> BoxFuture<'_, Result<WitnessAnswer, WitnessError>> {
+        Box::pin(async {
+            let answer = self.0.post_text("add-checkpoint", body, MAX_WITNESS_ANSWER).await?;
+            Ok(answered(&answer))
+        })
+    }
+
+    fn checkpoint(&self, origin_hash: String) -> BoxFuture<'_, Result<Option<Bytes>, WitnessError>> {
+        Box::pin(async move {
+            let answer = self.0.get(&format!("{origin_hash}/checkpoint"), MAX_CHECKPOINT).await?;
+            match answer.status() {
+                200 => Ok(Some(answer.body().clone())),
+                404 => Ok(None),
+                _ => Err(answer.refusal().into()),
+            }
+        })
+    }
+}
+
+/// The longest checkpoint: that of a note.
+const MAX_CHECKPOINT: usize = 1 << 20;

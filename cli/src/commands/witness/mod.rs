@@ -1,0 +1,139 @@
+//! `kiln witness`: runs a witness.
+
+mod behind;
+mod doors;
+mod keys;
+mod lists;
+mod stop;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiln_sequencer::Environment;
+use kiln_tiles::KeyName;
+use kiln_witness::{Clock, Cosigners, KnownLogs, Store, StoreError};
+
+use crate::environment::{self, Stopwatch, System};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::quantity::parse_span;
+use doors::{DoorArgs, Doors};
+use lists::Lists;
+
+/// Run a witness: cosigns checkpoints of logs that only grow (c2sp.org/tlog-witness).
+///
+/// At its first start it makes its keys, DIR/keys/ed25519 and DIR/keys/ml-dsa-44. It prints its vkeys, one a line,
+/// and then `ready`. What a list of logs named once is witnessed until DIR/disabled has its origin in a line. SIGTERM
+/// or SIGINT ends it: it takes no more, answers, and exits 0.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln witness ./w1 --name witness.example.com/w1 --logs logs.txt
+  kiln witness /srv/w1 --logs https://staging.witness-network.org/log-list-10qps-4klogs.1 --listen 0.0.0.0:8080
+
+A list of logs begins with the line logs/v0; each log is a line `vkey V`, and maybe `origin O`, `qpd N` (add-checkpoint
+requests a day) and `contact T`.")]
+pub(crate) struct Witness {
+    /// Where the witness keeps its keys, its state, the logs it knows, and evidence against them.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The name of the witness, for ever, such as witness.example.com/w1; remembered from the first start on.
+    #[arg(long)]
+    name: Option<KeyName>,
+    /// Witness the logs of this list, too.
+    #[arg(long, value_name = "FILE|URL", num_args = 1..)]
+    logs: Vec<String>,
+    /// How often the lists are read again.
+    #[arg(long, value_name = "SPAN", default_value = "1min", value_parser = parse_span)]
+    poll: Duration,
+    /// Cosign by this key too, one that cosigns, in Go's note form: for the time in which a key is replaced.
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    #[command(flatten)]
+    doors: DoorArgs,
+    /// Serve behind this bastion too (c2sp.org/https-bastion), which knows the witness by the key DIR/keys/bastion.
+    #[arg(long, value_name = "HOST:PORT")]
+    bastion: Vec<String>,
+}
+
+/// The clocks of this machine.
+struct SystemClock(Stopwatch);
+
+impl Clock for SystemClock {
+    fn unix_time(&self) -> u64 {
+        System.unix_time()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+impl Witness {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        let files = environment::raise_file_limit();
+        let stop = stop::stop()?;
+        let lists = Lists::new(&self.logs)?;
+        // A port that is taken makes no witness.
+        let doors = Doors::bind(&self.doors, files).await?;
+        let (cosigners, store, logs) = self.open()?;
+        let bastions = behind::open(&self.folder, &self.bastion)?;
+        let vkeys = cosigners.vkeys().to_vec();
+        let clock = Arc::new(SystemClock(Stopwatch::start()));
+        let (evidence, prefixes) = (self.folder.join("evidence"), doors.prefixes.clone());
+        let witness = kiln_witness::Witness::new(cosigners, logs, store, &evidence, prefixes, clock);
+        let witness = witness.map_err(Failure::undone)?;
+        let recovered = witness.recover().await.map_err(Failure::undone)?;
+        if recovered > 0 {
+            tracing::info!(checkpoints = recovered, "signed what was granted before an unexpected end");
+        }
+        let lists = self.first_read(lists, &witness).await?;
+        let polling = tokio::spawn(lists.poll(witness.clone(), self.poll, stop.clone()));
+        let mut served = doors.serve(&witness, &stop);
+        for bastion in bastions {
+            served.spawn(bastion.serve(witness.clone(), stop.clone()));
+        }
+        for vkey in vkeys {
+            output.result(&vkey, || serde_json::json!({ "vkey": vkey.to_string() }))?;
+        }
+        output.line("ready")?;
+        served.join_all().await;
+        polling.await.map_err(Failure::undone)?;
+        // With the last of it the thread that writes ends, once it has done what waits.
+        tokio::task::spawn_blocking(move || drop(witness)).await.map_err(Failure::undone)?;
+        tracing::info!("stopped: what was granted is answered");
+        Ok(())
+    }
+
+    /// Opens what is in the folder, and makes what a new witness needs.
+    fn open(&self) -> Result<(Cosigners, Store, KnownLogs), Failure> {
+        let folder = &self.folder;
+        let state = folder.join("state.redb");
+        keys::make_folder(folder).map_err(|error| Failure::file(folder, &error))?;
+        let cosigners = keys::open(folder, !state.exists(), self.name.as_ref(), &self.key)?;
+        let store = Store::open(&state).map_err(|error| not_opened(&state, &error))?;
+        let logs = KnownLogs::open(folder).map_err(Failure::undone)?;
+        Ok((cosigners, store, logs))
+    }
+
+    /// Reads the lists for the first time. A witness that knows logs goes on with these where one cannot be read; one
+    /// that knows none has nothing to do.
+    async fn first_read(&self, mut lists: Lists, witness: &kiln_witness::Witness) -> Result<Lists, Failure> {
+        if self.logs.is_empty() && witness.logs().is_empty() {
+            return Err(Failure::usage("this witness knows no logs: give a list of some with --logs"));
+        }
+        match lists.read(witness).await {
+            Err(failure) if witness.logs().is_empty() => Err(failure),
+            _ => Ok(lists),
+        }
+    }
+}
+
+fn not_opened(path: &Path, error: &StoreError) -> Failure {
+    let failure = Failure::undone(format!("{}: {error}", path.display()));
+    match error {
+        StoreError::InUse => failure.with_advice("Each witness has a folder of its own."),
+        _ => failure,
+    }
+}

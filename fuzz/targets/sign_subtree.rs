@@ -1,0 +1,4 @@
+//! A request to a witness to sign a subtree.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kiln_fuzz::reads_what_it_prints::<kiln_tiles::SignSubtree>(bytes));

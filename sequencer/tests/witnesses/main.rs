@@ -1,0 +1,284 @@
+//! A log and its witnesses: what is published, with whose lines, and what stops it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod fake;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kiln_sequencer::{
+    Dedup, Entry, LoadError, Log, Options, Sequencer, Shared, State, Status, Wait, WitnessMode,
+    WitnessOptions, WitnessSetupError, Witnesses, create_log,
+};
+use kiln_storage::{Memory, MemoryRegister, MutableObjects};
+use kiln_tiles::{Cosigner, OpenCheckpointError, Policy, SignedCheckpoint, SigningKey, TreeHead, TrustedLog};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use common::{Still, entries};
+use fake::{BAD_WAYS, Fake, Way};
+
+/// Longer than any of these logs is without its witnesses.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A log with three witnesses, two of which must cosign.
+struct World {
+    memory: Memory,
+    guard: MemoryRegister,
+    witnesses: Vec<Fake>,
+    policy: Policy,
+}
+
+type Running =
+    (Arc<Shared<Memory, MemoryRegister>>, watch::Sender<bool>, JoinHandle<Result<(), Arc<LoadError>>>);
+
+fn key() -> SigningKey {
+    SigningKey::from_seed("example.com/log".parse().unwrap(), [1; 32])
+}
+
+impl World {
+    fn new() -> Self {
+        let log = TrustedLog::from(key().verifier_key());
+        let cosigners = (1..4u8).map(|number| {
+            Cosigner::ed25519_from_seed(format!("witness.example/{number}").parse().unwrap(), [number; 32])
+        });
+        let mut policy = format!("log {}\n", key().verifier_key());
+        let mut witnesses = Vec::new();
+        for (cosigner, number) in cosigners.zip(1..) {
+            policy += &format!("witness w{number} {} {}\n", cosigner.verifier_key(), number - 1);
+            witnesses.push(Fake::new(cosigner, log.clone()));
+        }
+        let policy = (policy + "group g 2 w1 w2 w3\nquorum g\n").parse().unwrap();
+        Self { memory: Memory::default(), guard: MemoryRegister::default(), witnesses, policy }
+    }
+
+    fn log(&self, mode: WitnessMode) -> Log<Memory, MemoryRegister> {
+        let options = WitnessOptions { mode, ..WitnessOptions::default() };
+        let connect = |url: &str| {
+            Ok::<_, WitnessSetupError>(Box::new(self.witnesses[url.parse::<usize>().unwrap()].clone()) as _)
+        };
+        let witnesses = Witnesses::new(self.policy.quorum().clone(), options, connect).unwrap();
+        let (memory, guard) = (self.memory.clone(), self.guard.clone());
+        Log::new(key(), memory, guard, Dedup::in_memory(), Arc::new(Still)).with_witnesses(witnesses)
+    }
+
+    async fn run(&self, mode: WitnessMode) -> Running {
+        let log = self.log(mode);
+        create_log(&log).await.unwrap();
+        let sequencer = Sequencer::new(log, Options::default());
+        let shared = sequencer.shared();
+        let writer = sequencer.load().await.expect("the log loads");
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(sequencer.run(writer, stopped));
+        let ready = |state: &State| matches!(state.status, Status::Ready);
+        shared.watch().wait_for(ready).await.unwrap();
+        (shared, stop, running)
+    }
+
+    async fn published(&self) -> SignedCheckpoint {
+        let (body, _) = self.memory.read_version(&"checkpoint".parse().unwrap()).await.unwrap().unwrap();
+        TrustedLog::from(key().verifier_key()).open(&body).unwrap()
+    }
+
+    /// The published checkpoint as somebody sees it who wants the quorum.
+    async fn cosigned(&self) -> Result<SignedCheckpoint, OpenCheckpointError> {
+        let log = self.policy.trusted_log("example.com/log").unwrap();
+        log.open_note(self.published().await.note().clone())
+    }
+
+    /// Who cosigned what is published.
+    async fn cosigned_by(&self) -> Vec<bool> {
+        let verdict = self.policy.quorum().judge(self.published().await.note()).expect("no line is wrong");
+        verdict.witnesses.iter().map(Option::is_some).collect()
+    }
+}
+
+async fn add(shared: &Shared<Memory, MemoryRegister>, label: &str) -> u64 {
+    let batch = entries(label, 3).into_iter().map(|entry| Entry::new(Bytes::from(entry)).unwrap()).collect();
+    let submitted = timeout(PATIENCE, shared.pool.submit(batch, Wait::Published)).await;
+    submitted.expect("it does not hang").expect("it is published").checkpoint.head().size()
+}
+
+async fn stop((_, stop, running): Running) {
+    stop.send_replace(true);
+    running.await.unwrap().expect("all is published");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_published_has_its_quorum_and_who_is_late_is_added() {
+    let world = World::new();
+    world.witnesses[2].does(Way::Slow(Duration::from_millis(300)));
+    let running = world.run(WitnessMode::Require).await;
+    for round in 0..5 {
+        add(&running.0, &format!("round {round}")).await;
+        world.cosigned().await.expect("two cosigned");
+    }
+    assert_eq!(world.cosigned_by().await, [true, true, false]);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.cosigned_by().await, [true; 3]);
+    stop(running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_witness_of_three_neither_stops_the_log_nor_is_its_line_published() {
+    for way in BAD_WAYS {
+        let world = World::new();
+        let running = world.run(WitnessMode::Require).await;
+        for round in 0..10 {
+            world.witnesses[0].does(if round < 3 { Way::Honest } else { way });
+            let begun = Instant::now();
+            let size = add(&running.0, &format!("round {round}")).await;
+            assert_eq!(size, 3 * (round + 1), "{way:?}");
+            assert!(begun.elapsed() < Duration::from_millis(1_100), "{way:?}: {:?}", begun.elapsed());
+            world.cosigned().await.unwrap_or_else(|error| panic!("{way:?}: {error}"));
+        }
+        assert_eq!(world.cosigned_by().await, [false, true, true], "{way:?}");
+        assert!(matches!(running.0.state().status, Status::Ready), "{way:?}");
+        // It mends its ways, and is caught up with from wherever it is.
+        world.witnesses[0].does(Way::Honest);
+        add(&running.0, "afterwards").await;
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(world.cosigned_by().await, [true; 3], "{way:?}");
+        stop(running).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_quorum_nothing_is_published_until_there_is_one() {
+    let world = World::new();
+    let running = world.run(WitnessMode::Require).await;
+    let before = add(&running.0, "before").await;
+    world.witnesses[0].does(Way::Down);
+    world.witnesses[1].does(Way::Stalls);
+    let shared = running.0.clone();
+    let waiting = tokio::spawn(async move { add(&shared, "meanwhile").await });
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.published().await.head().size(), before);
+    assert!(matches!(running.0.state().status, Status::Unwitnessed));
+    world.witnesses[0].does(Way::Honest);
+    assert_eq!(waiting.await.unwrap(), before + 3);
+    world.cosigned().await.unwrap();
+    assert!(matches!(running.0.state().status, Status::Ready));
+    stop(running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_none_cosign_memory_is_bounded_and_nothing_that_was_taken_is_lost() {
+    let world = World::new();
+    let running = world.run(WitnessMode::Require).await;
+    world.witnesses.iter().for_each(|witness| witness.does(Way::Down));
+    let mut taken = 0;
+    for round in 0..40 {
+        let batch = vec![Entry::new(Bytes::from(format!("round {round}"))).unwrap()];
+        let sequenced = timeout(Duration::from_secs(3), running.0.pool.submit(batch, Wait::Sequenced)).await;
+        taken += u64::from(matches!(sequenced, Ok(Ok(_))));
+    }
+    // Rounds that wait to be published, and those on their way to them; not all forty.
+    assert!((4..20).contains(&taken), "{taken}");
+    world.witnesses.iter().for_each(|witness| witness.does(Way::Honest));
+    add(&running.0, "afterwards").await;
+    assert!(world.cosigned().await.unwrap().head().size() >= taken + 3);
+    stop(running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_prefers_witnesses_publishes_without_them_and_adds_their_lines() {
+    let world = World::new();
+    let running = world.run(WitnessMode::Prefer).await;
+    world.witnesses.iter().for_each(|witness| witness.does(Way::Slow(Duration::from_secs(4))));
+    let begun = Instant::now();
+    let size = add(&running.0, "one").await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(world.cosigned_by().await, [false; 3]);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(world.cosigned().await.unwrap().head().size(), size);
+    assert_eq!(world.cosigned_by().await, [true; 3]);
+    stop(running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_goes_on_has_its_checkpoint_cosigned_anew() {
+    let world = World::new();
+    let running = world.run(WitnessMode::Require).await;
+    add(&running.0, "one").await;
+    let times = |note: &SignedCheckpoint| world.policy.quorum().judge(note.note()).unwrap().witnesses;
+    let before = times(&world.published().await);
+    sleep(Duration::from_secs(3_700)).await;
+    let after = times(&world.published().await);
+    assert!(
+        before.iter().zip(&after).filter(|(before, after)| after > before).count() >= 2,
+        "{before:?} {after:?}"
+    );
+    stop(running).await;
+}
+
+/// The store and the guard went back in time together, which the guard cannot notice.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_went_back_is_refused_by_its_witnesses_alone() {
+    let mut world = World::new();
+    let (empty, guard) = (Memory::default(), MemoryRegister::default());
+    let running = world.run(WitnessMode::Require).await;
+    let size = add(&running.0, "lost").await;
+    stop(running).await;
+    (world.memory, world.guard) = (empty, guard);
+    for (shows, mode) in
+        [(true, WitnessMode::Prefer), (true, WitnessMode::Require), (false, WitnessMode::Prefer)]
+    {
+        if !shows {
+            world.witnesses.iter().for_each(Fake::shows_nothing); // only their word
+        }
+        let log = world.log(mode);
+        create_log(&log).await.unwrap();
+        let refused = Sequencer::new(log, Options::default()).load().await.err().expect("refused");
+        assert!(refused.is_bad_log(), "{refused}");
+        let words = refused.to_string();
+        assert!(words.contains("the witness w1") && words.contains(&format!("size {size}")), "{words}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_witness_that_claims_to_know_more_does_not_stop_a_load() {
+    let world = World::new();
+    let running = world.run(WitnessMode::Require).await;
+    let size = add(&running.0, "one").await;
+    stop(running).await;
+    world.witnesses[1].does(Way::Claims(1_000));
+    let running = world.run(WitnessMode::Require).await;
+    assert_eq!(add(&running.0, "two").await, size + 3);
+    stop(running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_needs_no_witness_for_what_is_published_already() {
+    let world = World::new();
+    let running = world.run(WitnessMode::Require).await;
+    add(&running.0, "one").await;
+    stop(running).await;
+    world.witnesses.iter().for_each(|witness| witness.does(Way::Down));
+    let running = world.run(WitnessMode::Require).await;
+    assert_ne!(running.0.state().published.unwrap().head(), TreeHead::empty());
+    stop(running).await;
+}
+
+/// A proof from one round to the next is made of tiles that the rounds wrote: nothing is read.
+#[tokio::test(start_paused = true)]
+async fn witnesses_verify_every_proof_through_many_sizes() {
+    let world = World::new();
+    let running = world.run(WitnessMode::Require).await;
+    let mut size = 0;
+    for count in [1, 254, 1, 1, 255, 256, 700, 3, 5_000] {
+        let batch = entries(&format!("at {size}"), count);
+        let batch = batch.into_iter().map(|entry| Entry::new(Bytes::from(entry)).unwrap()).collect();
+        running.0.pool.submit(batch, Wait::Published).await.unwrap();
+        size += count as u64;
+        assert_eq!(world.cosigned().await.unwrap().head().size(), size);
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert!(world.witnesses.iter().all(|witness| witness.knows().size() == size));
+    stop(running).await;
+}

@@ -1,0 +1,225 @@
+//! The state of the witness, in a [redb](https://docs.rs/redb) file: two tables of records, by origin hash.
+//!
+//! | table | holds of each log | written |
+//! |---|---|---|
+//! | `latest` | the largest checkpoint that was granted: what the next one must extend | before anything is signed |
+//! | `cosigned` | the newest one with the cosignatures that were returned: what monitors get | after it was signed |
+//!
+//! The first decides, and never goes back. The second may be behind it, if the process ended between the two writes;
+//! the next start makes up for it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use kiln_tiles::Hash;
+use redb::{
+    CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    TableError, TransactionError, WriteTransaction,
+};
+
+use crate::record::Record;
+
+type Definition = TableDefinition<'static, &'static [u8; Hash::SIZE], &'static [u8]>;
+type Table<'t> = redb::Table<'t, &'static [u8; Hash::SIZE], &'static [u8]>;
+
+const LATEST: Definition = TableDefinition::new("latest");
+const COSIGNED: Definition = TableDefinition::new("cosigned");
+
+/// How much of the file is kept in memory.
+const CACHE: usize = 64 << 20;
+
+/// Where the witness keeps what it must not forget. One process has it at a time.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    /// `None` after an error, until it is opened again.
+    database: RwLock<Option<Database>>,
+}
+
+/// Why the store does not answer. Nobody knows then whether what was being written is there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process has it.
+    #[error("another process has it open")]
+    InUse,
+    /// The disk, or what is on it.
+    #[error(transparent)]
+    Storage(Box<redb::Error>),
+    /// A record is none.
+    #[error("the record of {} is damaged", .0.to_hex())]
+    Damaged(Hash),
+    /// It could not be opened again after an error.
+    #[error("it is closed, after an error")]
+    Closed,
+}
+
+macro_rules! from_redb {
+    ($($error:ty),*) => {$(
+        impl From<$error> for StoreError {
+            fn from(error: $error) -> Self {
+                match error.into() {
+                    redb::Error::DatabaseAlreadyOpen => Self::InUse,
+                    error => Self::Storage(Box::new(error)),
+                }
+            }
+        }
+    )*};
+}
+
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
+
+impl Store {
+    /// Opens the store in this file, which is made if there is none. The whole file is verified.
+    ///
+    /// # Errors
+    /// Where another process has it, or the file is damaged or cannot be read or written.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let store = Self { path: path.to_owned(), database: RwLock::new(Some(open(path)?)) };
+        // A read of a table that was never written is an error.
+        store.write(|tables| {
+            tables.changed = true;
+            Ok(())
+        })?;
+        Ok(store)
+    }
+
+    /// The newest checkpoint of a log with the cosignatures that were returned; `None` where none was.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub fn cosigned(&self, origin_hash: Hash) -> Result<Option<Record>, StoreError> {
+        self.read(COSIGNED, origin_hash)
+    }
+
+    /// The latest checkpoint of a log that was granted.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub fn latest(&self, origin_hash: Hash) -> Result<Option<Record>, StoreError> {
+        self.read(LATEST, origin_hash)
+    }
+
+    /// What was granted and not kept as cosigned: the process ended in between, and may have answered or not.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub(crate) fn not_kept(&self) -> Result<Vec<(Hash, Record)>, StoreError> {
+        let database = self.database();
+        let transaction = database.as_ref().ok_or(StoreError::Closed)?.begin_read()?;
+        let (latest, cosigned) = (transaction.open_table(LATEST)?, transaction.open_table(COSIGNED)?);
+        let mut not_kept = Vec::new();
+        for entry in latest.iter()? {
+            let (key, value) = entry?;
+            let origin_hash = Hash::from_bytes(*key.value());
+            let granted = Record::from_bytes(value.value()).ok_or(StoreError::Damaged(origin_hash))?;
+            let kept = record_in(&cosigned, origin_hash)?;
+            if kept.is_none_or(|kept| !kept.supersedes(&granted)) {
+                not_kept.push((origin_hash, granted));
+            }
+        }
+        Ok(not_kept)
+    }
+
+    fn read(&self, table: Definition, origin_hash: Hash) -> Result<Option<Record>, StoreError> {
+        let database = self.database();
+        let transaction = database.as_ref().ok_or(StoreError::Closed)?.begin_read()?;
+        let table = transaction.open_table(table)?;
+        record_in(&table, origin_hash)
+    }
+
+    /// All of `work` or nothing, durably, and after all that was written before. After an error nobody knows which
+    /// of both, so no answer may depend on it; the next call opens the file again.
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.database().is_none() {
+            *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(open(&self.path)?);
+        }
+        let written = self.try_write(work);
+        // A file that failed once says no more than that until it is opened anew.
+        if let Err(StoreError::Storage(_)) = written {
+            *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        written
+    }
+
+    fn try_write<T>(
+        &self,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let database = self.database();
+        let mut transaction = database.as_ref().ok_or(StoreError::Closed)?.begin_write()?;
+        // Strangers choose what is written. A commit in one phase is told from half of one by a checksum that they
+        // could forge, says the documentation of redb.
+        transaction.set_two_phase_commit(true);
+        let mut tables = Tables::open(&transaction)?;
+        let done = work(&mut tables)?;
+        let changed = tables.changed;
+        drop(tables);
+        if changed {
+            transaction.commit()?;
+        } else {
+            transaction.abort()?;
+        }
+        Ok(done)
+    }
+
+    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open(path: &Path) -> Result<Database, DatabaseError> {
+    let database =
+        Database::builder().set_cache_size(CACHE).set_check_integrity_on_open(true).create(path)?;
+    // The file may be new, and then its name is not durable yet.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(database)
+}
+
+/// The tables, within a transaction.
+pub(crate) struct Tables<'t> {
+    latest: Table<'t>,
+    cosigned: Table<'t>,
+    changed: bool,
+}
+
+impl<'t> Tables<'t> {
+    fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+        let (latest, cosigned) = (transaction.open_table(LATEST)?, transaction.open_table(COSIGNED)?);
+        Ok(Self { latest, cosigned, changed: false })
+    }
+
+    pub(crate) fn latest(&self, origin_hash: Hash) -> Result<Option<Record>, StoreError> {
+        record_in(&self.latest, origin_hash)
+    }
+
+    /// What was granted. The caller has compared it with the latest.
+    pub(crate) fn grant(&mut self, origin_hash: Hash, record: &Record) -> Result<(), StoreError> {
+        self.changed = true;
+        self.latest.insert(origin_hash.as_bytes(), &record.to_bytes()[..])?;
+        Ok(())
+    }
+
+    /// What was cosigned, unless something newer stands there: signatures are made side by side.
+    pub(crate) fn keep(&mut self, origin_hash: Hash, record: &Record) -> Result<(), StoreError> {
+        let known = record_in(&self.cosigned, origin_hash)?;
+        if known.is_none_or(|known| record.supersedes(&known)) {
+            self.changed = true;
+            self.cosigned.insert(origin_hash.as_bytes(), &record.to_bytes()[..])?;
+        }
+        Ok(())
+    }
+}
+
+fn record_in(
+    table: &impl ReadableTable<&'static [u8; Hash::SIZE], &'static [u8]>,
+    origin_hash: Hash,
+) -> Result<Option<Record>, StoreError> {
+    let Some(bytes) = table.get(origin_hash.as_bytes())? else { return Ok(None) };
+    Record::from_bytes(bytes.value()).map(Some).ok_or(StoreError::Damaged(origin_hash))
+}
