@@ -25,11 +25,11 @@ const NONE: &[u8] = b"none";
 /// ```
 /// use kiln_tiles::Policy;
 ///
-/// let policy = Policy::parse(b"
-///     log     sum.example.com+55ea55d9+AZZTyaOo1Dsml4zdnvUqNnMjKiyK62OV4x0UIRqo4MKr
-///     quorum  none
+/// let policy = Policy::parse(b"\
+/// log     example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k
+/// quorum  none
 /// ")?;
-/// assert_eq!(policy.trusted_log("sum.example.com").unwrap().keys().len(), 1);
+/// assert_eq!(policy.trusted_log("example.com/foo").unwrap().keys().len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -191,7 +191,7 @@ fn a_round_starts_early_when_much_waits() {
     let server = world.serve(&["log", "--interval", "1m"]);
     world.write("entry", "the first one starts a round at once");
     world.kiln(&["add", &server.url, "entry", "--vkey", world.vkey("log").trim()]).ok();
-    let lines: String = (0..3_000).map(|n| format!("{n:0>1000}\n")).collect();
+    let lines: String = (0..5_000).map(|n| format!("{n:0>1000}\n")).collect();
     world.write("lines", lines);
     let started = Instant::now();
     world.kiln(&["add", &server.url, "lines", "--lines", "--vkey", world.vkey("log").trim()]).ok();
