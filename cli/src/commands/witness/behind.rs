@@ -40,7 +40,6 @@ fn key(witness: &Path) -> Result<BackendKey, Failure> {
     }
     let bad = || Failure::usage(format!("{}: not an Ed25519 key as PKCS#8 PEM", path.display()));
     let pem = read_text(&path)?;
-    let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| bad())?;
-    let der = Zeroizing::new(der.secret_pkcs8_der().to_vec());
-    BackendKey::from_pkcs8(&der).map_err(|_| bad())
+    let der = Zeroizing::new(PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| bad())?);
+    BackendKey::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| bad())
 }
