@@ -108,11 +108,6 @@ impl Evidence {
     }
 
     pub(crate) fn keep(&self, case: Case, submission: &Submission, record: Option<&Record>, time: u64) {
-        tracing::warn!(
-            origin = submission.log().origin(),
-            case = case.name(),
-            "a checkpoint that the log signed was refused, and speaks against it"
-        );
         if self.sender.try_send(Item::new(case, submission, record, time)).is_err() {
             self.metrics.count_evidence(case, "dropped");
         }
@@ -161,6 +156,16 @@ fn readme(case: Case, log: &Log, time: u64) -> String {
 fn keep_all(mut shelf: Shelf, items: &Receiver<Item>, metrics: &Metrics) {
     while let Ok(item) = items.recv() {
         let outcome = match shelf.put(&item) {
+            // Once, for anybody can repeat it.
+            Ok(outcome @ "kept") => {
+                let (origin, case) = (&item.origin, item.case.name());
+                tracing::warn!(
+                    origin,
+                    case,
+                    "a checkpoint that the log signed was refused, and speaks against it"
+                );
+                outcome
+            }
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::error!(%error, origin = item.origin, "evidence was not kept");

@@ -23,6 +23,7 @@ mod logs;
 mod metrics;
 mod page;
 mod quota;
+mod recent;
 mod record;
 mod refusal;
 mod server;

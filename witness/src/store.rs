@@ -78,10 +78,7 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let store = Self { path: path.to_owned(), database: RwLock::new(Some(open(path)?)) };
         // A read of a table that was never written is an error.
-        store.write(|tables| {
-            tables.changed = true;
-            Ok(())
-        })?;
+        store.probe()?;
         Ok(store)
     }
 
@@ -127,6 +124,14 @@ impl Store {
         let transaction = database.as_ref().ok_or(StoreError::Closed)?.begin_read()?;
         let table = transaction.open_table(table)?;
         record_in(&table, origin_hash)
+    }
+
+    /// Commits, though there is nothing to commit.
+    pub(crate) fn probe(&self) -> Result<(), StoreError> {
+        self.write(|tables| {
+            tables.changed = true;
+            Ok(())
+        })
     }
 
     /// All of `work` or nothing, durably, and after all that was written before. After an error nobody knows which

@@ -86,7 +86,10 @@ impl Submission {
         match self.check(latest) {
             Err(Refusal::EmptyRoot) => Some(Case::Fork),
             _ if self.checkpoint.is_none() || self.is_fork_of(latest) => Some(Case::Fork),
-            Err(Refusal::Proof(_)) => Some(Case::BadProof),
+            // A proof where none is needed says nothing of the log.
+            Err(Refusal::Proof(_)) if self.size() > latest.size() && latest.size() > 0 => {
+                Some(Case::BadProof)
+            }
             _ => None,
         }
     }
@@ -297,5 +300,7 @@ mod tests {
         assert_eq!(shown(fork.request(10, 23)), Some(Case::BadProof));
         assert_eq!(shown(log.request(5, 23)), None, "an old size that is wrong speaks against nobody");
         assert_eq!(shown(log.request(10, 23)), None);
+        let needless = Proof::from_hashes(vec![Hash::leaf(b"x")]).unwrap();
+        assert_eq!(shown(AddCheckpoint { proof: needless, ..log.request(10, 10) }), None);
     }
 }

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kiln_tiles::{Checkpoint, Hash, Note, NoteSignature, TreeHead};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -26,6 +27,9 @@ const WAITING: usize = 4096;
 
 /// The most that are committed together: enough that the disk is not what counts.
 const TOGETHER: usize = 256;
+
+/// While the store fails: between two looks for a request, and for a store that works again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// A clock that was set back by less than this is not believed: it stands still until it has caught up.
 const SMALL_STEP: u64 = 60;
@@ -130,7 +134,7 @@ struct Desk {
 
 impl Desk {
     fn work(&mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(job) = jobs.blocking_recv() {
+        while let Some(job) = self.next(&mut jobs) {
             let mut together = vec![job];
             while together.len() < TOGETHER
                 && let Ok(job) = jobs.try_recv()
@@ -139,6 +143,22 @@ impl Desk {
             }
             self.commit(together);
         }
+    }
+
+    /// The next job; `None` once nobody can send one. While the store fails it is tried without one too: who is told
+    /// that the witness is not ready sends none.
+    fn next(&self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+        while self.failing.load(Ordering::Relaxed) {
+            match jobs.try_recv() {
+                Ok(job) => return Some(job),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {
+                    std::thread::sleep(AGAIN);
+                    self.note_outcome(&self.store.probe());
+                }
+            }
+        }
+        jobs.blocking_recv()
     }
 
     /// Decides all of `jobs` and answers. This process may end after any line:
@@ -169,7 +189,10 @@ impl Desk {
             }
             Ok(())
         });
-        self.note_outcome(&committed, requests, self.clock.elapsed().saturating_sub(started));
+        self.note_outcome(&committed);
+        if committed.is_ok() {
+            self.metrics.count_commit(requests, self.clock.elapsed().saturating_sub(started));
+        }
         for (answer, unknown, decided) in answers {
             let decided = match (&committed, decided) {
                 (Ok(()), Some((submission, decided))) => {
@@ -208,7 +231,11 @@ impl Desk {
             return Ok(Err(Refusal::TooMany { retry_after }));
         }
         let note = submission.note().clone();
-        tables.grant(origin_hash, &Record::new(time, checkpoint.head(), note.clone()))?;
+        let granted = Record::new(time, checkpoint.head(), note.clone());
+        // Who repeats a request within a second finds it recorded.
+        if record.as_ref() != Some(&granted) {
+            tables.grant(origin_hash, &granted)?;
+        }
         Ok(Ok(Grant { origin_hash, checkpoint, note, time }))
     }
 
@@ -230,16 +257,15 @@ impl Desk {
         }
     }
 
-    fn note_outcome(&self, committed: &Result<(), StoreError>, requests: usize, took: Duration) {
+    /// Tells when the store begins to fail, and when it works again: not of each time in between.
+    fn note_outcome(&self, committed: &Result<(), StoreError>) {
         let failed_before = self.failing.swap(committed.is_err(), Ordering::Relaxed);
         match committed {
-            Ok(()) => self.metrics.count_commit(requests, took),
-            Err(error) => {
+            Err(error) if !failed_before => {
                 tracing::error!(%error, "the store failed: nothing is cosigned until it works again");
             }
-        }
-        if failed_before && committed.is_ok() {
-            tracing::info!("the store works again");
+            Ok(()) if failed_before => tracing::info!("the store works again"),
+            _ => {}
         }
     }
 }

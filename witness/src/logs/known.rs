@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::list::{ListedLog, LogList, ParseLogListError, PerDay};
-use super::{Log, Logs};
+use super::list::{ListedLog, LogList, ParseLogListError};
+use super::{Log, Logs, PerDay};
 
 /// The file of what lists said, in the form that they have.
 const LOGS: &str = "logs";

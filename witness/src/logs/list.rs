@@ -18,6 +18,8 @@ use core::str::FromStr;
 
 use kiln_tiles::{ParseVerifierKeyError, VerifierKey};
 
+use super::per_day::PerDay;
+
 /// The first line that is no comment.
 const HEADER: &str = "logs/v0";
 
@@ -42,12 +44,6 @@ pub(crate) struct ListedLog {
     pub(crate) origin: String,
     pub(crate) per_day: Option<PerDay>,
     pub(crate) contact: Option<String>,
-}
-
-/// How many requests a day: a number above zero with at most six decimals.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct PerDay {
-    millionths: u64, // 1..=MAX_MILLIONTHS
 }
 
 /// Why bytes are no list of logs, and in which line.
@@ -271,46 +267,6 @@ impl Reader {
 
     fn end(self) -> Result<LogList, LogListProblem> {
         if self.place == Place::Nothing { Err(LogListProblem::Header) } else { Ok(self.list) }
-    }
-}
-
-impl PerDay {
-    const ONE: u64 = 1_000_000;
-    /// Ten million a second: more than any witness does.
-    const MAX_MILLIONTHS: u64 = 1_000_000_000_000 * Self::ONE;
-
-    /// The number.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a quota need not be exact to the millionth of a request")]
-    pub const fn as_f64(self) -> f64 {
-        self.millionths as f64 / Self::ONE as f64
-    }
-}
-
-impl FromStr for PerDay {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |text: &str, most: usize| {
-            let valid = (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-            if valid { text.parse::<u64>().map_err(drop) } else { Err(()) }
-        };
-        let places = u32::try_from(decimals.len()).map_err(drop)?;
-        let decimals = digits(decimals, 6)? * 10_u64.pow(6 - places);
-        let millionths = digits(whole, 12)? * Self::ONE + decimals;
-        if (1..=Self::MAX_MILLIONTHS).contains(&millionths) { Ok(Self { millionths }) } else { Err(()) }
-    }
-}
-
-impl fmt::Display for PerDay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, decimals) = (self.millionths / Self::ONE, self.millionths % Self::ONE);
-        write!(f, "{whole}")?;
-        if decimals == 0 {
-            return Ok(());
-        }
-        write!(f, ".{}", format!("{decimals:06}").trim_end_matches('0'))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod known;
 mod list;
+mod per_day;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use kiln_tiles::{Hash, VerifierKey};
 use sha2::{Digest, Sha256};
 
 pub use known::{KnownLogs, KnownLogsError, Taken};
-pub use list::{LogList, ParseLogListError, PerDay};
+pub use list::{LogList, ParseLogListError};
+pub use per_day::PerDay;
 
 /// A log that is witnessed: whoever holds one of its keys may extend it.
 #[derive(Clone, Debug, Eq, PartialEq)]

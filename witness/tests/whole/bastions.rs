@@ -21,8 +21,8 @@ use crate::testing::TestLog;
 use crate::world::World;
 
 /// What it shows: see `tests/data/README.md`.
-const CERTIFICATE: &[u8] = include_bytes!("../data/bastion.cert.pem");
-const KEY: &[u8] = include_bytes!("../data/bastion.key.pem");
+const CERTIFICATE: &[u8] = include_bytes!("../data/bastion.crt");
+const KEY: &[u8] = include_bytes!("../data/bastion.p8");
 
 /// A bastion on a free port.
 struct TestBastion {
@@ -172,7 +172,7 @@ async fn what_is_no_bastion_is_not_served() {
     let witness = world.witness(&[&log], None);
     let server = TestBastion::new(b"h2").await;
     let stranger = TestBastion::new(b"bastion/0").await;
-    let other = CertificateDer::from_pem_slice(include_bytes!("../data/other.cert.pem")).unwrap();
+    let other = CertificateDer::from_pem_slice(include_bytes!("../data/other.crt")).unwrap();
     let other = BastionRoots::trusting([other.to_vec()]).unwrap();
     let (tell, stop) = watch::channel(false);
     let mut serving = tokio::task::JoinSet::new();

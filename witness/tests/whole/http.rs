@@ -53,6 +53,19 @@ async fn a_log_grows_and_monitors_see_it() {
 }
 
 #[tokio::test]
+async fn the_same_again_has_the_same_bytes_within_a_second_and_a_new_time_later() {
+    let (world, log) = (World::new(), log());
+    let door = Door::open(world.witness(&[&log], None)).await;
+    let request = log.request(0, 5);
+    let first = door.add(&request).await.expect(200).body;
+    let again = log.request(5, 5);
+    assert_eq!(door.add(&again).await.expect(200).body, first);
+    world.clock.0.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(door.granted(&again).await, NOW + 1);
+    door.close().await;
+}
+
+#[tokio::test]
 async fn what_is_no_request_gets_its_status_and_never_5xx() {
     let (world, log) = (World::new(), log());
     let door = Door::open(world.witness(&[&log], None)).await;
@@ -108,7 +121,7 @@ async fn the_page_says_who_it_is_and_what_it_witnesses() {
 async fn a_log_may_do_as_much_a_day_as_its_list_says() {
     let (world, log) = (World::new(), log());
     let door = Door::open(world.witness(&[&log], Some("2"))).await;
-    door.granted(&log.request(0, 1)).await; // of 1 and 0: a growth
+    door.granted(&log.request(0, 1)).await;
     // Whoever repeats what is public uses up nothing of the log.
     for _ in 0..2 {
         door.granted(&log.request(1, 1)).await;

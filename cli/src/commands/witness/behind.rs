@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::keys;
 use crate::environment;
 use crate::failure::Failure;
-use crate::keys::{KeyFormat, read_text, write};
+use crate::keys::{KeyFormat, SecretKey, read_text, write};
 
 /// The file of the key, PKCS#8 in PEM armor.
 const KEY: &str = "bastion";
@@ -35,11 +35,11 @@ fn key(witness: &Path) -> Result<BackendKey, Failure> {
     let path = keys::folder(witness).join(KEY);
     if !path.exists() {
         let name = KEY.parse().map_err(Failure::undone)?; // a PKCS#8 file has no name
-        write(&path, &SigningKey::from_seed(name, environment::random()?), KeyFormat::Pkcs8)?;
+        let key = SigningKey::from_seed(name, environment::random()?);
+        write(&path, &SecretKey::Named(Box::new(key)), KeyFormat::Pkcs8)?;
     }
     let bad = || Failure::usage(format!("{}: not an Ed25519 key as PKCS#8 PEM", path.display()));
     let pem = read_text(&path)?;
-    let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| bad())?;
-    let der = Zeroizing::new(der.secret_pkcs8_der().to_vec());
-    BackendKey::from_pkcs8(&der).map_err(|_| bad())
+    let der = Zeroizing::new(PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| bad())?);
+    BackendKey::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| bad())
 }
