@@ -1,6 +1,6 @@
 //! `kiln init`: makes a log.
 
-use kiln_sequencer::{Dedup, Options, Sequencer, create_log};
+use kiln_sequencer::{Dedup, Log, Options, Sequencer, create_log};
 use kiln_tiles::KeyName;
 
 use crate::environment;
@@ -53,10 +53,10 @@ impl Init {
         check_conditions(&store).await?;
         let guards = guards.open(&vkey, &environment::process_name("kiln init")).await?;
         self.store.keep_key(&key)?;
-        if let Some(second) = self.store.cosigner_of_new_log(&self.key, key.name())? {
-            self.store.keep_cosigner(&second)?;
-        }
+        let second = self.store.cosigner_of_new_log(&self.key, key.name())?;
+        second.iter().try_for_each(|second| self.store.keep_cosigner(second))?;
         let log = guards.guard(key, store, Dedup::off());
+        let log = second.into_iter().fold(log, Log::with_cosigner);
         create_log(&log).await?;
         // The first load publishes the empty tree, so that readers find a log.
         Sequencer::new(log, Options::default()).load().await?;

@@ -115,6 +115,13 @@ fn a_new_log_in_a_folder_gets_a_second_key() {
         assert_eq!(fs::metadata(world.path(key)).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
+    // Either is enough to verify the log by.
+    for vkey in [vkey(&[]), ml_dsa.clone()] {
+        world.kiln(&["fsck", "log/public", "--vkey", &vkey]).ok();
+    }
+    let signatures = world.kiln(&["info", "log", "--json"]).ok().json()["signatures"].clone();
+    assert_eq!(signatures.as_array().unwrap().len(), 2, "{signatures}");
+
     // Once more, and both stay what they are.
     world.kiln(&["init", "log", "--origin", "keys.example/log"]).ok();
     assert_eq!(vkey(&["--type", "ml-dsa-44"]), ml_dsa);

@@ -76,10 +76,12 @@ impl Recover {
             return Err(Failure::usage(format!("{} holds something that is no log", self.store)));
         }
         let key = self.store.key(&self.key, None)?;
+        let second = self.store.cosigner(&self.key, key.name())?;
         let guards = guards.open(&key.verifier_key(), &environment::process_name("kiln recover")).await?;
         let store = self.store.open("kiln recover")?;
         check_conditions(&store).await?;
-        Ok(guards.guard(key, store, Dedup::off()))
+        let log = guards.guard(key, store, Dedup::off());
+        Ok(second.into_iter().fold(log, Log::with_cosigner))
     }
 
     async fn bring_back(&self, log: &OpenLog, best: &Best) -> Result<Done, Failure> {
