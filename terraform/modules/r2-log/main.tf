@@ -151,11 +151,22 @@ resource "cloudflare_r2_custom_domain" "this" {
 # R2 has two rights to a bucket's objects, to read and to write, and to write is to delete. So a token cannot be kept
 # from deleting tiles here, as a role can in S3; gc has one of its own for its own sake: it does not reach the guard.
 data "cloudflare_account_api_token_permission_groups_list" "write" {
+  count = var.write_permission_group_id == null ? 1 : 0
+
   account_id = var.account_id
   name       = "Workers%20R2%20Storage%20Bucket%20Item%20Write"
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.result) == 1
+      error_message = "The right to write into buckets is not found by its name: give its id as write_permission_group_id."
+    }
+  }
 }
 
 locals {
+  write = coalesce(var.write_permission_group_id, one(data.cloudflare_account_api_token_permission_groups_list.write[*].result[0].id))
+
   resources = { for key, name in local.buckets : key => "com.cloudflare.edge.r2.bucket.${var.account_id}_${var.jurisdiction}_${name}" }
 
   tokens = {
@@ -172,7 +183,7 @@ resource "cloudflare_account_token" "this" {
 
   policies = [{
     effect            = "allow"
-    permission_groups = [{ id = data.cloudflare_account_api_token_permission_groups_list.write.result[0].id }]
+    permission_groups = [{ id = local.write }]
     resources         = jsonencode({ for resource in each.value : resource => "*" })
   }]
 

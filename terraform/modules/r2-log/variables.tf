@@ -90,3 +90,9 @@ variable "own_zone_rules" {
   type        = bool
   default     = true
 }
+
+variable "write_permission_group_id" {
+  description = "The id of Cloudflare's permission group `Workers R2 Storage Bucket Item Write`. Null: it is looked up by that name."
+  type        = string
+  default     = null
+}
