@@ -18,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 import botocore.exceptions
 import yaml
 
+import cost
 import plans as plans_of
 import s3
 
@@ -173,6 +175,7 @@ def a_life(name, example, store, machine):
     check(f"{name}: it takes entries", all(r.returncode == 0 for r in results), results[-1].stderr)
     again = machine.add(node, 0, 9)
     check(f"{name}: it knows equal entries", again.returncode == 0 and again.stdout.startswith("0 "), again.stdout + again.stderr)
+    rounds_cost(name, store, node)
     check(f"{name}: it ends as it should", node.stop() == 0, node.words())
     node = machine.serve(0)
     check(f"{name}: it starts again", node.is_ready, node.words())
@@ -181,13 +184,24 @@ def a_life(name, example, store, machine):
     recovered = awaited(lambda: machine.add(node, 305, 310).returncode == 0, 30)
     check(f"{name}: it recovers, past its own lease and the tiles that it finds", recovered, node.words())
     verified = machine.kiln("fsck", machine.cdn.url)
-    check(f"{name}: a reader verifies all of it by what the CDN may read", verified.returncode == 0 and "310" in verified.stdout, verified.stdout + verified.stderr)
+    check(f"{name}: a reader verifies all of it by what the CDN may read", verified.returncode == 0 and "320" in verified.stdout, verified.stdout + verified.stderr)
     if len(example.nodes) > 1:
         take_over(name, machine, node)
     else:
         check(f"{name}: it ends as it should", node.stop() == 0, node.words())
     refused = [seen for seen in store.seen if not seen[3]]
     check(f"{name}: none of its {len(store.seen)} requests was denied", not refused, refused[:5])
+
+
+def rounds_cost(name, store, node):
+    """What cost.py reckons with: the head, the guard, a tile, a bundle and the checkpoint; and the lease, now and then."""
+    rounds, start = 10, len(store.seen)
+    for n in range(rounds):
+        urllib.request.urlopen(f"{node.url}/add", data=f"single {n}".encode()).close()
+    seen = [(action, resource) for _, action, resource, _ in store.seen[start:] if not resource.endswith("/private/lease")]
+    puts, gets = (sum(action == wanted for action, _ in seen) for wanted in ("s3:PutObject", "s3:GetObject"))
+    right = puts == rounds * cost.PUTS_A_ROUND and gets == rounds * cost.GETS_A_ROUND
+    check(f"{name}: a round is {puts / rounds:g} PUT and {gets / rounds:g} GET, the guard's included", right, "\n".join(map(str, seen[-10:])))
 
 
 def take_over(name, machine, node):
