@@ -45,8 +45,10 @@ locals {
     "--entrypoint", "kiln",
   ]
 
-  # Those of Artifact Registry need somebody to sign in.
+  # Those of Artifact Registry need somebody to sign in, who may read there: location, project and repository of each.
   artifact_registry = "^[a-z0-9-]+-docker\\.pkg\\.dev"
+  repository        = "^([a-z0-9-]+)-docker\\.pkg\\.dev/([^/]+)/([^/]+)/"
+  repositories      = toset([for image in values(local.images) : join("/", regex(local.repository, image)) if can(regex(local.repository, image))])
 
   user_data = {
     for name, _ in var.nodes : name => {
@@ -216,6 +218,16 @@ resource "google_secret_manager_secret_iam_member" "key" {
   secret_id = google_secret_manager_secret.key.secret_id
   role      = "roles/secretmanager.secretAccessor"
   member    = "serviceAccount:${var.service_account_email}"
+}
+
+resource "google_artifact_registry_repository_iam_member" "image" {
+  for_each = local.repositories
+
+  location   = split("/", each.value)[0]
+  project    = split("/", each.value)[1]
+  repository = split("/", each.value)[2]
+  role       = "roles/artifactregistry.reader"
+  member     = "serviceAccount:${var.service_account_email}"
 }
 
 resource "google_project_iam_member" "messages" {

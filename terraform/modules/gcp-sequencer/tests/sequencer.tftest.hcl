@@ -33,6 +33,11 @@ run "one_node" {
   }
 
   assert {
+    condition     = google_artifact_registry_repository_iam_member.image["europe-west3/example-log/kiln"].role == "roles/artifactregistry.reader"
+    error_message = "The node may not pull its image."
+  }
+
+  assert {
     condition     = output.url == "https://log.example.com"
     error_message = "Its URL is ${output.url}"
   }
