@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -80,21 +81,40 @@ class Example:
         return container["command"]
 
 
+# What `docker run --read-only --user 65532 --cap-drop ALL --security-opt no-new-privileges` leaves of a machine, without
+# docker: a folder to write in, $1, and all else read-only; and whoever runs, owns nothing else.
+CONTAINED = """
+mount --make-rprivate / && mount --bind "$1" "$1" && mount -o remount,bind,ro / && shift &&
+exec setpriv --reuid=65532 --regid=65532 --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs "$@"
+"""
+
+
+def contained(folder, *command):
+    return ["unshare", "--mount", "sh", "-c", CONTAINED, "-", str(folder), *command]
+
+
 class Machine:
     """This machine in the place of nodes: a folder, the log's key, and processes."""
 
     def __init__(self, store, example, cdn):
         self.store, self.example, self.cdn = store, example, cdn
         self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.folder.chmod(0o711)
+        self.program = shutil.copy(KILN, self.folder)  # where it stands, others may not get to
+        self.cache = self.folder / "cache"
+        self.cache.mkdir()
+        os.chown(self.cache, 65532, 65532)
         self.key, self.vkey, self.processes = self.folder / "log.key", "", []
         args = example.serve_args(0)
         made = self.kiln("key", "new", args[args.index("--origin") + 1], "-o", str(self.key))
         self.vkey = made.stdout.strip()
+        os.chown(self.key, 65532, 65532)
 
     def kiln(self, *args, role=None):
-        # Nothing of this machine's environment: a container has none.
-        environment = {**(self.store.credentials[role] if role else {}), "KILN_VKEY": self.vkey}
-        return subprocess.run([KILN, *args], env=environment, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        # Nothing of this machine's environment: a container has none but its PATH.
+        environment = {**(self.store.credentials[role] if role else {}), "KILN_VKEY": self.vkey, "PATH": os.defpath}
+        command = contained(self.cache, self.program, *args) if role else [KILN, *args]
+        return subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=120)
 
     def serve(self, node):
         """Starts a node as terraform has it, but for the places, which are this machine's."""
@@ -103,15 +123,15 @@ class Machine:
             "--listen": f"127.0.0.1:{port}",
             "--admin-listen": f"127.0.0.1:{free_port()}",
             "--key": str(self.key),
-            "--cache-dir": str(self.folder / f"cache-{node}"),
+            "--cache-dir": str(self.cache / str(node)),
             "--read-url": self.cdn.url,
         }
         for flag, value in here.items():
             args[args.index(flag) + 1] = value
         said, heard = (self.folder / f"{name}-{port}" for name in ("said", "heard"))
-        environment = self.store.credentials[self.example.sequencer]
+        environment = {**self.store.credentials[self.example.sequencer], "PATH": os.defpath}
         with said.open("w") as out, heard.open("w") as messages:
-            process = subprocess.Popen([KILN, *args], env=environment, cwd=self.folder, stdout=out, stderr=messages)
+            process = subprocess.Popen(contained(self.cache, self.program, *args), env=environment, cwd="/", stdout=out, stderr=messages)
         self.processes.append(process)
         awaited(lambda: process.poll() is not None or "\nready\n" in said.read_text(), 40)
         return Node(process, f"http://127.0.0.1:{port}", said, heard)
