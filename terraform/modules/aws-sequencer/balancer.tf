@@ -10,6 +10,16 @@ resource "aws_lb" "this" {
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
   tags                       = var.tags
+
+  dynamic "access_logs" {
+    for_each = var.access_log_bucket == null ? [] : [var.access_log_bucket]
+
+    content {
+      enabled = true
+      bucket  = access_logs.value
+      prefix  = var.name
+    }
+  }
 }
 
 resource "aws_lb_target_group" "this" {

@@ -151,6 +151,7 @@ resource "aws_instance" "node" {
   vpc_security_group_ids      = [aws_security_group.node.id]
   associate_public_ip_address = var.public_ip
   iam_instance_profile        = aws_iam_instance_profile.this.name
+  ebs_optimized               = true
   user_data                   = "#cloud-config\n${yamlencode(local.user_data[each.key])}"
   user_data_replace_on_change = true
   tags                        = merge(var.tags, { Name = "${var.name}-${each.key}" })

@@ -211,6 +211,12 @@ variable "web_acl_arn" {
   default     = null
 }
 
+variable "access_log_bucket" {
+  description = "A bucket that takes the balancer's access logs, if any: who submitted, and when."
+  type        = string
+  default     = null
+}
+
 variable "http_version_to_nodes" {
   description = "What the balancer speaks with the nodes. HTTP1 takes a connection for each entry that waits, and any client. HTTP2 shares few, and takes clients that speak HTTP/2 alone."
   type        = string
