@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 import botocore.exceptions
@@ -158,6 +159,13 @@ class Node:
     def is_ready(self):
         return self.process.poll() is None and "\nready\n" in self.said.read_text()
 
+    @property
+    def readiness(self):
+        try:
+            return urllib.request.urlopen(f"{self.url}/readyz").status
+        except urllib.error.HTTPError as error:
+            return error.code
+
     def words(self):
         return self.said.read_text() + self.heard.read_text()
 
@@ -227,6 +235,7 @@ def rounds_cost(name, store, node):
 def take_over(name, machine, node):
     standby = machine.serve(1)
     check(f"{name}: a second node stands by", standby.is_ready and machine.add(standby, 0, 1).returncode == 3, standby.words())
+    check(f"{name}: a balancer that asks /readyz finds the one that writes", (node.readiness, standby.readiness) == (200, 503), (node.readiness, standby.readiness))
     node.stop(signal.SIGKILL)
     took = awaited(lambda: machine.add(standby, 310, 311).returncode == 0, 30)
     check(f"{name}: it takes over from one that dies", took, standby.words())
