@@ -340,7 +340,12 @@ class Google:
         self.log, self.guard = (plan.one(f'module.log.google_storage_bucket.this["{key}"]')["name"] for key in ("log", "guard"))
         role = plan.one("module.log.google_project_iam_custom_role.delete")
         assert role["permissions"] == ["storage.objects.delete"]
-        # What is planned, for a member is known only by its account once it is applied.
+        # Whose a grant is stands in the module: what it comes to is the same made-up word for everybody.
+        for resource in plan.planned["configuration"]["root_module"]["module_calls"]["log"]["module"]["resources"]:
+            if resource["type"] == "google_storage_bucket_iam_member":
+                who = resource["name"].split("_")[0]
+                member = resource["expressions"]["member"]["references"][0]
+                assert member == f"google_service_account.{who}.member", f"{resource['name']} is a grant to {member}"
         self.grants = [
             (address.split("google_storage_bucket_iam_member.")[1].split("[")[0], values)
             for address, values in plan.resources("google_storage_bucket_iam_member")
