@@ -13,6 +13,8 @@ pub enum Voice {
     Checkpoint,
     /// The checkpoint that readers see elsewhere, at the log's public URL.
     Public,
+    /// A tree that a witness cosigned, and shows.
+    Witness,
     /// The head, in the store.
     Head,
     /// A checkpoint that somebody else holds, whom a log is brought back from.
@@ -25,6 +27,7 @@ impl std::fmt::Display for Voice {
             Self::Guard => "the guard",
             Self::Checkpoint => "the published checkpoint",
             Self::Public => "the checkpoint at the public URL",
+            Self::Witness => "a witness",
             Self::Head => "the head",
             Self::Source => "the log to recover from",
         })

@@ -38,10 +38,20 @@ pub(crate) struct Floors {
 pub(crate) enum Voucher {
     /// Every guard.
     Guards,
-    /// Some guard, or what readers saw; other guards are missing.
+    /// Some guard, what readers saw, or what a witness shows; other guards are missing.
     Others,
     /// Nothing.
     None,
+}
+
+impl Voucher {
+    /// With what these know, who may vouch for a head too.
+    pub(crate) const fn or(self, others: &[(Voice, TreeHead)]) -> Self {
+        match self {
+            Self::None if !others.is_empty() => Self::Others,
+            known => known,
+        }
+    }
 }
 
 impl Floors {

@@ -22,7 +22,7 @@ use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
 use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
 use crate::tree::Tree;
-use crate::witnesses::{KnowsMore, Late, ask_sizes};
+use crate::witnesses::{Heard, Late, ask_all};
 
 /// Why a log cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -219,8 +219,9 @@ impl<S: Store, G: Register> Writer<S, G> {
         let entries: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: record.head };
         check_floors(&lineage, &floors.trees).await?;
-        check_witnesses(&log, record.head).await?;
-        vouch(&log, id, floors.voucher, accept, record.head).await?;
+        let witnessed = ask_witnesses(&log, record.head).await?;
+        check_floors(&lineage, &witnessed).await?;
+        vouch(&log, id, floors.voucher.or(&witnessed), accept, record.head).await?;
         catch_up(&log, &lineage, &progress).await?;
 
         let answers = Arc::new(Answers::default());
@@ -291,13 +292,17 @@ async fn check_floors<S: Store>(
     Ok(())
 }
 
-/// No witness may know a larger tree. What it knows of a smaller one, it compares itself before it cosigns.
-async fn check_witnesses<S: Store, G: Register>(log: &Log<S, G>, head: TreeHead) -> Result<(), LoadError> {
-    let Some(witnesses) = &log.witnesses else { return Ok(()) };
+/// What witnesses remember: the trees that they show, each of which the log must extend. None may know a larger one.
+async fn ask_witnesses<S: Store, G: Register>(
+    log: &Log<S, G>,
+    head: TreeHead,
+) -> Result<Vec<(Voice, TreeHead)>, LoadError> {
+    let Some(witnesses) = &log.witnesses else { return Ok(Vec::new()) };
     let empty = log.sign(TreeHead::empty(), log.environment.0.unix_time()).await;
-    match ask_sizes(witnesses, log.trusted(), &empty, head.size()).await {
-        Some(KnowsMore { witness, size }) => Err(Alarm::Witness { witness, theirs: size, ours: head }.into()),
-        None => Ok(()),
+    let Heard { trees, ahead } = ask_all(witnesses, log.trusted(), &empty, head.size()).await;
+    match ahead {
+        Some((witness, theirs)) => Err(Alarm::Witness { witness, theirs, ours: head }.into()),
+        None => Ok(trees.into_iter().map(|tree| (Voice::Witness, tree)).collect()),
     }
 }
 

@@ -225,8 +225,8 @@ impl<S: Store, G: Register> Publisher<S, G> {
         self,
         rounds: &[Arc<CommittedRound>],
     ) -> Result<(Self, Option<Arc<SignedCheckpoint>>), RoundError> {
-        let Self { log, tree: base, answers, late } = self;
-        drop(late); // nobody waits for lines under an older tree
+        let Self { log, tree: base, answers, mut late } = self;
+        late.give_up(); // nobody waits for lines under an older tree
         let tree = newest(rounds, &base);
         let time = rounds.last().map_or_else(|| log.environment.0.unix_time(), |round| round.round.time);
         let signed = log.sign(tree.head(), time).await;

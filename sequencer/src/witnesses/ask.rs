@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use kiln_storage::{Register, Store};
 use kiln_tiles::{
-    AddCheckpoint, Cosignatures, NoteSignature, ParseWitnessError, Proof, SignedCheckpoint, TrustedLog,
-    origin_hash, parse_size,
+    AddCheckpoint, Cosignatures, NoteSignature, ParseWitnessError, Proof, SignedCheckpoint, TreeHead,
+    TrustedLog, origin_hash, parse_size,
 };
 use tokio::time::timeout;
 
@@ -19,6 +19,9 @@ const TRIES: usize = 3;
 
 /// How long a witness may take that is asked for no more than its size.
 const PATIENCE_AT_LOAD: Duration = Duration::from_secs(3);
+
+/// What it is called in metrics that a witness did not answer in time.
+pub(super) const LATE: &str = "late";
 
 /// What a witness is asked to cosign.
 #[derive(Debug)]
@@ -52,6 +55,8 @@ pub(super) enum Fault {
     Signature,
     #[error("its cosignature has no time")]
     NoTime,
+    #[error("it did not answer before the next tree was there, or time was up")]
+    Late,
     #[error("the proof for it could not be made: {0}")]
     Proof(#[from] ReadError),
 }
@@ -68,6 +73,7 @@ impl Fault {
             Self::OtherKey => "other_key",
             Self::Signature => "bad_signature",
             Self::NoTime => "no_time",
+            Self::Late => LATE,
             Self::Proof(_) => "proof",
         }
     }
@@ -101,7 +107,8 @@ impl Contact {
                 status => return Err(Fault::Refused(status, first_line(&body))),
             }
             if said > head.size() {
-                let shown = self.shows_more(&asked.trusted, head.size()).await;
+                let shown = self.shown(&asked.trusted).await;
+                let shown = shown.is_some_and(|tree| tree.size() > head.size());
                 return Err(Fault::Ahead { theirs: said, ours: head.size(), shown });
             }
             state.size = Some(said);
@@ -126,11 +133,22 @@ impl Contact {
         if lines.is_empty() { Err(Fault::OtherKey) } else { Ok(lines) }
     }
 
-    /// Whether the witness shows monitors a larger tree that this log signed.
-    async fn shows_more(&self, log: &TrustedLog, size: u64) -> bool {
-        let hash = origin_hash(log.origin());
-        let Ok(Some(body)) = self.client.checkpoint(hash).await else { return false };
-        log.open(&body).is_ok_and(|checkpoint| checkpoint.head().size() > size)
+    /// The tree of this log that the witness shows monitors, if the log signed it.
+    async fn shown(&self, log: &TrustedLog) -> Option<TreeHead> {
+        let body = self.client.checkpoint(origin_hash(log.origin())).await.ok()??;
+        log.open(&body).ok().map(|checkpoint| checkpoint.head())
+    }
+
+    /// How large the log's tree is that the witness knows, and the tree itself if it shows it.
+    async fn knows(&self, log: &TrustedLog, empty: &SignedCheckpoint) -> Option<(u64, Option<TreeHead>)> {
+        let checkpoint = empty.note().clone();
+        let request = AddCheckpoint { old: 0, proof: Proof::default(), checkpoint }.to_string();
+        let WitnessAnswer { status, body } = self.client.add_checkpoint(request).await.ok()?;
+        match status {
+            200 => Some((0, None)),
+            409 => Some((parse_size(&body).ok()?, self.shown(log).await)),
+            _ => None,
+        }
     }
 }
 
@@ -141,53 +159,54 @@ fn first_line(body: &[u8]) -> String {
     if line.is_empty() { line } else { format!(": {line}") }
 }
 
-/// A witness that knows a larger tree than this log has.
-#[derive(Debug)]
-pub(crate) struct KnowsMore {
-    pub(crate) witness: String,
-    pub(crate) size: u64,
+/// What witnesses remember of a log.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// The trees that they show, each signed by the log: it must extend them.
+    pub(crate) trees: Vec<TreeHead>,
+    /// One that is to be believed, and knows a larger tree than the log has.
+    pub(crate) ahead: Option<(String, u64)>,
 }
 
 /// Asks all witnesses, at a load, how large the log's tree is that they know: with a checkpoint of the empty tree, which
-/// every tree extends. Returns one that knows a larger one than `size`, if that is to be believed: it shows it, signed by
-/// this log, or those that say so are so many that the others could not meet the quorum.
+/// every tree extends. One that knows a larger one than `size` is to be believed where it shows it, signed by this log,
+/// or where those that say so are so many that the others could not meet the quorum.
 ///
 /// Who does not answer says nothing.
-pub(crate) async fn ask_sizes(
+pub(crate) async fn ask_all(
     witnesses: &Witnesses,
     log: &TrustedLog,
     empty: &SignedCheckpoint,
     size: u64,
-) -> Option<KnowsMore> {
+) -> Heard {
     let asked = join_all(witnesses.contacts.iter().map(|contact| async move {
-        let request = AddCheckpoint { old: 0, proof: Proof::default(), checkpoint: empty.note().clone() };
-        let said = timeout(PATIENCE_AT_LOAD, contact.client.add_checkpoint(request.to_string())).await;
-        let known = match said {
-            Ok(Ok(answer)) if answer.status == 409 => parse_size(&answer.body).ok(),
-            Ok(Ok(answer)) if answer.status == 200 => Some(0),
-            _ => None,
-        };
-        let Some(known) = known else {
+        let known = timeout(PATIENCE_AT_LOAD, contact.knows(log, empty)).await.ok().flatten();
+        (contact, known)
+    }));
+    let (mut heard, mut ahead) = (Heard::default(), Vec::new());
+    for (contact, known) in asked.await {
+        let Some((known, shown)) = known else {
             tracing::warn!(witness = %contact.name, "it does not say which tree it knows; going on without it");
-            return None;
+            continue;
         };
         contact.state.lock().await.size = Some(known.min(size));
-        let ahead = known > size;
-        let shown = ahead && contact.shows_more(log, size).await;
-        ahead.then_some((contact, known, shown))
-    }))
-    .await;
-    let ahead: Vec<_> = asked.into_iter().flatten().collect();
+        if known > size {
+            ahead.push((contact, known, shown.is_some_and(|tree| tree.size() > size)));
+        } else {
+            heard.trees.extend(shown);
+        }
+    }
     let places: Vec<usize> = ahead.iter().flat_map(|(contact, ..)| contact.places.iter().copied()).collect();
     let blocked = !ahead.is_empty() && !witnesses.are_enough_without(&places);
-    for (contact, known, shown) in &ahead {
-        if !shown && !blocked {
+    for (contact, known, shown) in ahead {
+        if shown || blocked {
+            heard.ahead.get_or_insert((contact.name.to_string(), known));
+        } else {
             tracing::error!(
                 witness = %contact.name, known, size,
                 "it says that it knows a larger tree, and shows none that this log signed; going on without it"
             );
         }
     }
-    let believed = ahead.into_iter().find(|(_, _, shown)| *shown || blocked);
-    believed.map(|(contact, size, _)| KnowsMore { witness: contact.name.to_string(), size })
+    heard
 }

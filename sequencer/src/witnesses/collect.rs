@@ -35,6 +35,7 @@ pub(crate) struct Collected {
 #[derive(Debug, Default)]
 pub(crate) struct Late {
     asked: JoinSet<Answered>,
+    waiting: Vec<Arc<Contact>>,
     until: Option<Instant>,
     witnesses: Option<Arc<Witnesses>>,
     size: u64,
@@ -58,8 +59,10 @@ pub(crate) async fn collect<S: Store, G: Register>(
     let deadline = begun + witnesses.options.patience;
     let (mut lines, mut ahead, mut shown) = (Vec::new(), Vec::new(), false);
     let mut note = asked.checkpoint.note().clone();
+    let mut waiting = witnesses.contacts.clone();
     let mut met = witnesses.are_met_by(&note);
     while !met && let Ok(Some(Ok((contact, outcome)))) = timeout_at(deadline, set.join_next()).await {
+        waiting.retain(|other| !Arc::ptr_eq(other, &contact));
         if let Err(Fault::Ahead { shown: this, .. }) = &outcome {
             ahead.extend(&contact.places);
             shown |= this;
@@ -71,7 +74,8 @@ pub(crate) async fn collect<S: Store, G: Register>(
     }
     let knows_more = shown || (!ahead.is_empty() && !witnesses.are_enough_without(&ahead));
     let until = Some(begun + witnesses.options.patience * LATE);
-    let late = Late { asked: set, until, witnesses: Some(witnesses.clone()), size, lines: Vec::new() };
+    let late =
+        Late { asked: set, waiting, until, witnesses: Some(witnesses.clone()), size, lines: Vec::new() };
     Collected { lines, met, knows_more, late }
 }
 
@@ -91,7 +95,7 @@ impl Witnesses {
         let name = contact.name.to_string();
         let label = outcome.as_ref().map_or_else(Fault::label, |_| COSIGNED);
         self.counters.count(&name, label);
-        let news = contact.said(label);
+        let news = contact.is_news(label);
         match outcome {
             Ok(lines) => {
                 if news {
@@ -125,11 +129,23 @@ impl Late {
             return std::future::pending().await;
         };
         while let Ok(Some(Ok((contact, outcome)))) = timeout_at(until, self.asked.join_next()).await {
+            self.waiting.retain(|other| !Arc::ptr_eq(other, &contact));
             let lines = witnesses.take(self.size, &contact, outcome);
             self.lines.extend(lines);
         }
-        self.asked.abort_all();
+        self.give_up();
         self.until = None;
         std::mem::take(&mut self.lines)
+    }
+
+    /// Asks nobody any more; who has not answered was too slow for this tree.
+    pub(crate) fn give_up(&mut self) {
+        self.asked.abort_all();
+        let slow = self.waiting.drain(..);
+        if let Some(witnesses) = &self.witnesses {
+            for contact in slow {
+                witnesses.take(self.size, &contact, Err(Fault::Late));
+            }
+        }
     }
 }

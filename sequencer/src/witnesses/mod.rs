@@ -26,7 +26,7 @@ use futures_util::future::BoxFuture;
 use kiln_tiles::{Note, NoteSignature, PolicyName, Quorum, VerifierKey};
 use tokio::sync::Mutex;
 
-pub(crate) use ask::{Asked, KnowsMore, ask_sizes};
+pub(crate) use ask::{Asked, Heard, ask_all};
 pub(crate) use collect::{Late, collect};
 pub(crate) use counters::Counters;
 pub(crate) use proofs::{Proofs, RecentTiles};
@@ -108,7 +108,7 @@ struct Contact {
     client: Box<dyn WitnessClient>,
     state: Mutex<ContactState>,
     /// What was last told of it.
-    told: std::sync::Mutex<&'static str>,
+    told: std::sync::Mutex<Told>,
 }
 
 /// What is remembered of a witness. Whoever holds the lock talks to it.
@@ -118,11 +118,23 @@ struct ContactState {
     size: Option<u64>,
 }
 
+/// What people were told of a witness, so that they are told once.
+#[derive(Debug, Default)]
+struct Told {
+    last: &'static str,
+    late: u32,
+}
+
+/// How often a witness is late in a row before that is told: one that takes about as long as a round is so now and then.
+const LATE_IN_A_ROW: u32 = 3;
+
 impl Contact {
     /// Whether this is another thing to tell of it than the last.
-    fn said(&self, what: &'static str) -> bool {
+    fn is_news(&self, what: &'static str) -> bool {
         let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        std::mem::replace(&mut *told, what) != what
+        told.late = if what == ask::LATE { told.late + 1 } else { 0 };
+        let often = what != ask::LATE || told.late == LATE_IN_A_ROW;
+        often && std::mem::replace(&mut told.last, what) != what
     }
 }
 

@@ -151,6 +151,7 @@ impl Reply {
 fn description() -> Description {
     Description {
         origin: "example.com/log".into(),
+        witnesses: Vec::new(),
         vkeys: Vec::new(),
         submission_url: None,
         read_url: None,

@@ -241,6 +241,23 @@ async fn a_log_that_went_back_is_refused_by_its_witnesses_alone() {
     }
 }
 
+/// The guard was lost with its machine; what witnesses show stands in for it.
+#[tokio::test(start_paused = true)]
+async fn a_witness_is_voice_enough_where_the_guard_is_lost() {
+    let mut world = World::new();
+    let running = world.run(WitnessMode::Require).await;
+    let size = add(&running.0, "one").await;
+    stop(running).await;
+    world.guard = MemoryRegister::default();
+    let running = world.run(WitnessMode::Require).await;
+    assert_eq!(add(&running.0, "two").await, size + 3);
+    stop(running).await;
+    world.guard = MemoryRegister::default();
+    world.witnesses.iter().for_each(|witness| witness.does(Way::Down));
+    let refused = Sequencer::new(world.log(WitnessMode::Require), Options::default()).load().await;
+    assert!(matches!(refused.err(), Some(LoadError::NoVoice { .. })));
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_witness_that_claims_to_know_more_does_not_stop_a_load() {
     let world = World::new();
