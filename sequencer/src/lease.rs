@@ -85,7 +85,7 @@ impl Seen {
             last => {
                 self.changed = last.is_some();
                 self.last = Some((record.clone(), Instant::now()));
-                record.released
+                record.released || lasts.is_zero()
             }
         }
     }
@@ -252,6 +252,17 @@ mod tests {
         let lost = first.renew(&store, log(), false).await.unwrap_err();
         assert_eq!(holder_of(&lost), "writer 2");
         second.renew(&store, log(), false).await.unwrap();
+    }
+
+    /// A writer in a folder, which was locked, found the lease of the process before it, and those who stood by were told
+    /// the wrong name after each restart.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_locked_the_head_takes_any_lease_at_once() {
+        let store = Memory::new();
+        take(&store, 1, &mut Seen::default()).await.unwrap();
+        let locked = ([2; 16], Holder { name: "writer 2".into(), url: None });
+        Lease::take(&store, log(), locked, (&mut Seen::default(), Duration::ZERO)).await.unwrap();
+        assert_eq!(holder(&store, log()).await.unwrap().unwrap().name, "writer 2");
     }
 
     #[tokio::test(start_paused = true)]
