@@ -19,4 +19,5 @@ mod restarts;
 mod serve;
 mod standby;
 mod witness;
+mod witnessed;
 mod world;

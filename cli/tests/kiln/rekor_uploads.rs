@@ -49,6 +49,19 @@ fn a_run_can_be_repeated_and_says_so() {
     );
 }
 
+/// A line of ML-DSA-44 is 3.3 kB, in each bundle; readers of the log itself still get it.
+#[test]
+fn answers_can_do_without_the_lines_of_others() {
+    let (world, server) = world_with_a_signature();
+    let signatures = |checkpoint: &str| checkpoint.lines().filter(|line| line.starts_with("— ")).count();
+    let shown = |entry: &Value| signatures(entry["inclusionProof"]["checkpoint"]["envelope"].as_str().unwrap());
+    assert_eq!(shown(&upload(&world, &server, "key")), 2);
+    assert_eq!(server.stop(), Some(0));
+    let server = world.serve(&["log", "--rekor", "--origin", "127.0.0.1", "--rekor-slim-checkpoint"]);
+    assert_eq!(shown(&upload(&world, &server, "cert")), 1);
+    assert_eq!(signatures(&server.get("/checkpoint").expect(200).text()), 2);
+}
+
 /// rekor-tiles answers a duplicate with 409 and an index, no proof: that is in the log's tiles.
 #[test]
 fn an_entry_that_is_there_is_proved_from_the_log() {
