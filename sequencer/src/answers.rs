@@ -84,6 +84,8 @@ impl Answers {
     /// These wait for entries that are committed; whatever they wait for may have come already.
     pub(crate) fn expect(&self, waiting: Vec<Waiting>) {
         let mut state = self.state();
+        // While nothing can be published, those who gave up would wait for ever.
+        state.waiting.retain(|waiting| !waiting.answer.is_closed());
         state.waiting.extend(waiting);
         state.answer();
     }

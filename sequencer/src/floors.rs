@@ -15,6 +15,7 @@ use crate::load::{LoadError, check_log};
 use crate::log::Log;
 use crate::publish::read_checkpoint;
 use crate::record::HeadRecord;
+use crate::witnesses::{Said, ask_all};
 
 /// A place outside of the store where readers see the log's checkpoint: a URL that a CDN serves. What
 /// was seen there was signed, so it is one more voice that knows of a store that went back in time.
@@ -30,6 +31,8 @@ pub(crate) struct Floors {
     pub(crate) trees: Vec<(Voice, TreeHead)>,
     /// What is published.
     pub(crate) published: Option<SignedCheckpoint>,
+    /// What witnesses say of it.
+    pub(crate) witnesses: Option<Said>,
     pub(crate) voucher: Voucher,
 }
 
@@ -66,7 +69,12 @@ impl Floors {
             0 if public.is_none() => Voucher::None,
             _ => Voucher::Others,
         };
-        Ok(Self { trees: guarded.chain(visible).chain(public).collect(), published, voucher })
+        let witnesses = match &log.witnesses {
+            Some(witnesses) => Some(ask_all(witnesses, log.trusted(), published.as_ref()).await),
+            None => None,
+        };
+        let trees = guarded.chain(visible).chain(public).collect();
+        Ok(Self { trees, published, witnesses, voucher })
     }
 }
 

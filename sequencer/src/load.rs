@@ -22,7 +22,7 @@ use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
 use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
 use crate::tree::Tree;
-use crate::witnesses::{Heard, Late, ask_all};
+use crate::witnesses::{Heard, Late, Said};
 
 /// Why a log cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,12 @@ impl LoadError {
             Self::Round(error) => error.alarm().is_some(),
             Self::NoLog | Self::Held(_) | Self::NotAccepted { .. } => false,
         }
+    }
+
+    /// Whether nothing is wrong but that too few witnesses cosign what is to be published.
+    #[must_use]
+    pub const fn is_unwitnessed(&self) -> bool {
+        matches!(self, Self::Round(RoundError::Unwitnessed))
     }
 
     /// Whether another process holds the store.
@@ -219,7 +225,7 @@ impl<S: Store, G: Register> Writer<S, G> {
         let entries: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: record.head };
         check_floors(&lineage, &floors.trees).await?;
-        let witnessed = ask_witnesses(&log, record.head).await?;
+        let witnessed = judge(&log, floors.witnesses.as_ref(), record.head)?;
         check_floors(&lineage, &witnessed).await?;
         vouch(&log, id, floors.voucher.or(&witnessed), accept, record.head).await?;
         catch_up(&log, &lineage, &progress).await?;
@@ -227,7 +233,8 @@ impl<S: Store, G: Register> Writer<S, G> {
         let answers = Arc::new(Answers::default());
         let settler = Settler { log: log.clone(), id, tree: base, answers: answers.clone() };
         let (tree, late) = (settler.tree.clone(), Late::default());
-        let publisher = Publisher { log: log.clone(), tree, answers: answers.clone(), late };
+        let (log_, time) = (log.clone(), record.time());
+        let publisher = Publisher { log: log_, tree, time, answers: answers.clone(), late };
         let settler = settler.settle(&rounds).await?;
         let (publisher, published) = match floors.published.filter(|standing| standing.head() == record.head)
         {
@@ -292,14 +299,14 @@ async fn check_floors<S: Store>(
     Ok(())
 }
 
-/// What witnesses remember: the trees that they show, each of which the log must extend. None may know a larger one.
-async fn ask_witnesses<S: Store, G: Register>(
+/// The trees that witnesses show, each of which the log must extend. None may know a larger one.
+fn judge<S: Store, G: Register>(
     log: &Log<S, G>,
+    said: Option<&Said>,
     head: TreeHead,
 ) -> Result<Vec<(Voice, TreeHead)>, LoadError> {
-    let Some(witnesses) = &log.witnesses else { return Ok(Vec::new()) };
-    let empty = log.sign(TreeHead::empty(), log.environment.0.unix_time()).await;
-    let Heard { trees, ahead } = ask_all(witnesses, log.trusted(), &empty, head.size()).await;
+    let (Some(witnesses), Some(said)) = (&log.witnesses, said) else { return Ok(Vec::new()) };
+    let Heard { trees, ahead } = said.judge(witnesses, head.size());
     match ahead {
         Some((witness, theirs)) => Err(Alarm::Witness { witness, theirs, ours: head }.into()),
         None => Ok(trees.into_iter().map(|tree| (Voice::Witness, tree)).collect()),

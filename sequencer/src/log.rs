@@ -12,7 +12,7 @@ use crate::description::WitnessDescription;
 use crate::environment::Environment;
 use crate::floors::PublicCheckpoint;
 use crate::guard::Guard;
-use crate::witnesses::Witnesses;
+use crate::witnesses::{LATE, Witnesses};
 
 /// A log: its key, the store it lives in, the guard that stands outside, and its dedup index.
 #[derive(Debug)]
@@ -142,7 +142,9 @@ impl<S: Store, G: Register> Log<S, G> {
     pub(crate) async fn refresh_is_due(&self, published: Option<&SignedCheckpoint>) {
         let Some(witnesses) = &self.witnesses else { return std::future::pending().await };
         let lacks = published.is_some_and(|published| !witnesses.are_met_by(published.note()));
-        let pause = if lacks { witnesses.options.patience } else { witnesses.options.refresh };
+        // Who is late has answered by then, or never will.
+        let soon = witnesses.options.patience * (LATE + 1);
+        let pause = if lacks { soon } else { witnesses.options.refresh };
         tokio::time::sleep(pause).await;
     }
 

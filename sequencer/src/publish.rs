@@ -39,7 +39,7 @@ pub(crate) async fn read_checkpoint<S: Store, G: Register>(
 /// | nothing                      | create                                    |
 /// | a smaller tree, a prefix     | replace, if it still is that one          |
 /// | a smaller tree, no prefix    | alarm                                     |
-/// | the same tree                | nothing                                   |
+/// | the same tree                | add the lines that it lacks               |
 /// | the same size, another root  | alarm                                     |
 /// | a larger tree                | nothing: another writer is further        |
 pub(crate) async fn publish<S: Store, G: Register>(
@@ -58,7 +58,9 @@ pub(crate) async fn publish<S: Store, G: Register>(
             Some((standing, version)) => {
                 check_prefix(lineage, standing.head()).await?;
                 if standing.head() == lineage.head {
-                    return Ok(Arc::new(standing));
+                    let lines = checkpoint.note().signatures();
+                    let merged = republish(log, lineage.head, lines).await?;
+                    return Ok(merged.unwrap_or_else(|| Arc::new(standing)));
                 }
                 Some(version)
             }

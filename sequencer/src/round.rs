@@ -33,7 +33,7 @@ use crate::failed_round::{RoundError, back_off};
 use crate::lineage::Lineage;
 use crate::log::Log;
 use crate::pool::Submission;
-use crate::publish::{publish, republish};
+use crate::publish::{publish, read_checkpoint, republish};
 use crate::record::{HeadRecord, MAX_ROUNDS, Round};
 use crate::tree::Tree;
 use crate::witnesses::{Asked, Late, Proofs, collect, merge};
@@ -212,6 +212,8 @@ pub(crate) struct Publisher<S, G> {
     pub(crate) log: Arc<Log<S, G>>,
     /// The tree that is published.
     pub(crate) tree: Tree,
+    /// When it was signed last, in seconds since 1970: the log's own cosignatures never go back.
+    pub(crate) time: u64,
     pub(crate) answers: Arc<Answers>,
     /// Witnesses that have not answered yet for that tree.
     pub(crate) late: Late,
@@ -225,18 +227,22 @@ impl<S: Store, G: Register> Publisher<S, G> {
         self,
         rounds: &[Arc<CommittedRound>],
     ) -> Result<(Self, Option<Arc<SignedCheckpoint>>), RoundError> {
-        let Self { log, tree: base, answers, mut late } = self;
-        late.give_up(); // nobody waits for lines under an older tree
+        let Self { log, tree: base, time, answers, mut late } = self;
+        // Nobody waits for lines under an older tree.
+        if late.give_up() {
+            return Err(RoundError::WitnessAhead);
+        }
         let tree = newest(rounds, &base);
-        let time = rounds.last().map_or_else(|| log.environment.0.unix_time(), |round| round.round.time);
+        let of_round = rounds.last().map_or_else(|| log.environment.0.unix_time(), |round| round.round.time);
+        let time = time.max(of_round);
         let signed = log.sign(tree.head(), time).await;
         let Some((signed, late)) = witnessed(&log, signed, rounds).await? else {
-            return Ok((Self { log, tree: base, answers, late: Late::default() }, None));
+            return Ok((Self { log, tree: base, time, answers, late: Late::default() }, None));
         };
         let entries = entries_of(rounds);
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: tree.head() };
         let published = publish(&log, &lineage, signed).await?;
-        Ok((Self { log, tree, answers, late }, Some(published)))
+        Ok((Self { log, tree, time, answers, late }, Some(published)))
     }
 
     /// The same, after these rounds, the checkpoint of which was published before.
@@ -254,7 +260,13 @@ impl<S: Store, G: Register> Publisher<S, G> {
 
     /// Has the published tree signed and cosigned anew, for those who want to see that the log lives.
     pub(crate) async fn refresh(&mut self) -> Result<Option<Arc<SignedCheckpoint>>, RoundError> {
-        let signed = self.log.sign(self.tree.head(), self.log.environment.0.unix_time()).await;
+        // Who was overtaken says no more which tree is the largest.
+        let standing = read_checkpoint(&self.log).await?;
+        if standing.is_some_and(|(standing, _)| standing.head().size() > self.tree.size()) {
+            return Err(RoundError::Fenced);
+        }
+        self.time = self.time.max(self.log.environment.0.unix_time());
+        let signed = self.log.sign(self.tree.head(), self.time).await;
         let Some((signed, late)) = witnessed(&self.log, signed, &[]).await? else { return Ok(None) };
         self.late = late;
         self.add_lines(signed.note().signatures()).await

@@ -34,10 +34,11 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         let (to_publish, settled) = mpsc::channel(MAX_ROUNDS);
         let (tell_room, room) = watch::channel(writer.head());
         let Writer { committer, settler, publisher, .. } = writer;
+        let stopping = stop.clone();
         let outcome = tokio::try_join!(
             self.commit_rounds(committer, to_settle, room, stop),
             self.settle_rounds(settler, committed, tell_room, to_publish),
-            self.publish_rounds(publisher, settled),
+            self.publish_rounds(publisher, settled, stopping),
         );
         let failed = |error: &RoundError| self.shared.metrics.count_failed_round(error.label());
         outcome.map(drop).inspect_err(failed)
@@ -100,6 +101,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         &self,
         mut publisher: Publisher<S, G>,
         mut settled: mpsc::Receiver<Arc<CommittedRound>>,
+        stopping: watch::Receiver<bool>,
     ) -> Result<(), RoundError> {
         let mut rounds = Vec::new();
         loop {
@@ -108,29 +110,31 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                 biased; // no dice but those that were handed in
                 received = settled.recv_many(&mut rounds, MAX_ROUNDS) => received,
                 lines = publisher.late.lines() => {
-                    self.announce_if_new(publisher.add_lines(&lines).await?);
+                    let lines = lines?;
+                    self.announce_if_new(publisher.add_lines(&lines).await)?;
                     continue;
                 }
                 () = self.shared.log.refresh_is_due(published.as_deref()) => {
-                    let refreshed = self.watch_over(publisher.refresh()).await?;
-                    self.announce_if_new(refreshed);
+                    let refreshed = self.watch_over(publisher.refresh()).await;
+                    self.announce_if_new(refreshed)?;
                     continue;
                 }
             };
             if received == 0 {
                 return Ok(());
             }
-            publisher = self.publish_some(publisher, &mut rounds, &mut settled).await?;
+            publisher = self.publish_some(publisher, &mut rounds, &mut settled, &stopping).await?;
         }
     }
 
     /// Publishes these rounds. Where too few witnesses cosign, it tries again until they do, with what is
-    /// settled meanwhile; when nobody settles any more, no longer.
+    /// settled meanwhile; when it is told to stop, no longer.
     async fn publish_some(
         &self,
         mut publisher: Publisher<S, G>,
         rounds: &mut Vec<Arc<CommittedRound>>,
         settled: &mut mpsc::Receiver<Arc<CommittedRound>>,
+        stopping: &watch::Receiver<bool>,
     ) -> Result<Publisher<S, G>, RoundError> {
         loop {
             let (next, published) = self.watch_over(publisher.publish(rounds)).await?;
@@ -147,7 +151,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             }
             self.shared.metrics.count_failed_round(RoundError::Unwitnessed.label());
             self.shared.is_witnessed(false);
-            if settled.is_closed() && settled.is_empty() {
+            if *stopping.borrow() {
                 return Err(RoundError::Unwitnessed);
             }
             sleep(UNWITNESSED_PAUSE).await;
@@ -161,10 +165,19 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         }
     }
 
-    fn announce_if_new(&self, published: Option<Arc<SignedCheckpoint>>) {
-        if let Some(published) = published {
-            self.announce(&published);
+    /// What is published already gets better by these lines, and no worse without them.
+    fn announce_if_new(
+        &self,
+        published: Result<Option<Arc<SignedCheckpoint>>, RoundError>,
+    ) -> Result<(), RoundError> {
+        match published {
+            Ok(published) => published.iter().for_each(|published| self.announce(published)),
+            Err(RoundError::Storage(error)) => {
+                tracing::warn!(%error, "cosignatures that came late were not published");
+            }
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
     /// Waits for a round. One that takes too long is not given up, since nobody could tell what became

@@ -206,7 +206,14 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     ) -> Result<(), RoundError> {
         tokio::select! {
             biased; // no dice but those that were handed in
-            ended = self.fire_rounds(writer, stop) => ended?,
+            ended = self.fire_rounds(writer, stop) => match ended {
+                // Another process may have better luck with its witnesses.
+                Err(error @ RoundError::Unwitnessed) => {
+                    self.release_the_lease().await;
+                    return Err(error);
+                }
+                ended => ended?,
+            },
             lost = self.keep_the_lease() => return Err(lost),
         }
         self.release_the_lease().await;

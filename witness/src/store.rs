@@ -71,12 +71,30 @@ macro_rules! from_redb {
 from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
 
 impl Store {
-    /// Opens the store in this file, which is made if there is none. The whole file is verified.
+    /// Makes the store of a new witness in this file.
     ///
     /// # Errors
-    /// Where another process has it, or the file is damaged or cannot be read or written.
+    /// Where another process has it, or the file cannot be written.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        let database = builder().create(path)?;
+        // The file is new, and its name not durable yet.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+        synced.map_err(DatabaseError::from)?;
+        Self::of(path, database)
+    }
+
+    /// Opens the store in this file, which must be there: without it a witness would cosign anything as if it had never
+    /// seen the log. The whole file is verified.
+    ///
+    /// # Errors
+    /// Where it is not there or empty, another process has it, or the file is damaged or cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let store = Self { path: path.to_owned(), database: RwLock::new(Some(open(path)?)) };
+        Self::of(path, open(path)?)
+    }
+
+    fn of(path: &Path, database: Database) -> Result<Self, StoreError> {
+        let store = Self { path: path.to_owned(), database: RwLock::new(Some(database)) };
         // A read of a table that was never written is an error.
         store.probe()?;
         Ok(store)
@@ -177,13 +195,15 @@ impl Store {
     }
 }
 
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+    builder
+}
+
+/// Opens what is there, and makes nothing.
 fn open(path: &Path) -> Result<Database, DatabaseError> {
-    let database =
-        Database::builder().set_cache_size(CACHE).set_check_integrity_on_open(true).create(path)?;
-    // The file may be new, and then its name is not durable yet.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    Ok(database)
+    builder().open(path)
 }
 
 /// The tables, within a transaction.
@@ -227,4 +247,26 @@ fn record_in(
 ) -> Result<Option<Record>, StoreError> {
     let Some(bytes) = table.get(origin_hash.as_bytes())? else { return Ok(None) };
     Record::from_bytes(bytes.value()).map(Some).ok_or(StoreError::Damaged(origin_hash))
+}
+
+#[cfg(test)]
+mod new_and_lost {
+    use super::*;
+
+    /// A volume that went away left its mount point, in which a reopened store began anew: the witness had forgotten
+    /// all that it cosigned, with its keys still at hand.
+    #[test]
+    fn a_state_that_is_gone_or_empty_is_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.redb");
+        assert!(Store::open(&path).is_err());
+        drop(Store::create(&path).unwrap());
+        let store = Store::open(&path).unwrap();
+        *store.database.write().unwrap() = None; // as after an error
+        File::create(&path).unwrap();
+        assert!(store.probe().is_err(), "it is empty");
+        std::fs::remove_file(&path).unwrap();
+        assert!(store.probe().is_err(), "it is gone");
+        assert!(!path.exists());
+    }
 }

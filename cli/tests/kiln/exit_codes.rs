@@ -52,7 +52,10 @@ fn verify_names_the_step_that_fails() {
 #[test]
 fn no_changed_byte_of_a_proof_verifies() {
     let (world, vkey) = world_with_a_proof();
-    let proof = world.read("entry.tlog-proof");
+    // The last line is by the log's second key, which is not known here: what nobody verifies may change.
+    let mut proof = String::from_utf8(world.read("entry.tlog-proof")).unwrap();
+    proof.truncate(proof.trim_end().rfind('\n').unwrap() + 1);
+    let proof = proof.into_bytes();
     for at in (0..proof.len()).step_by(7) {
         let mut changed = proof.clone();
         changed[at] ^= 1;

@@ -54,7 +54,8 @@ fn a_run_can_be_repeated_and_says_so() {
 fn answers_can_do_without_the_lines_of_others() {
     let (world, server) = world_with_a_signature();
     let signatures = |checkpoint: &str| checkpoint.lines().filter(|line| line.starts_with("— ")).count();
-    let shown = |entry: &Value| signatures(entry["inclusionProof"]["checkpoint"]["envelope"].as_str().unwrap());
+    let shown =
+        |entry: &Value| signatures(entry["inclusionProof"]["checkpoint"]["envelope"].as_str().unwrap());
     assert_eq!(shown(&upload(&world, &server, "key")), 2);
     assert_eq!(server.stop(), Some(0));
     let server = world.serve(&["log", "--rekor", "--origin", "127.0.0.1", "--rekor-slim-checkpoint"]);

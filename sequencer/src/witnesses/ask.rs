@@ -1,5 +1,6 @@
 //! A conversation with one witness.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -19,6 +20,8 @@ const TRIES: usize = 3;
 
 /// How long a witness may take that is asked for no more than its size.
 const PATIENCE_AT_LOAD: Duration = Duration::from_secs(3);
+/// How long it may take to show the tree that it knows. Its word stands without that.
+const PATIENCE_TO_SEE: Duration = Duration::from_secs(1);
 
 /// What it is called in metrics that a witness did not answer in time.
 pub(super) const LATE: &str = "late";
@@ -135,21 +138,43 @@ impl Contact {
 
     /// The tree of this log that the witness shows monitors, if the log signed it.
     async fn shown(&self, log: &TrustedLog) -> Option<TreeHead> {
-        let body = self.client.checkpoint(origin_hash(log.origin())).await.ok()??;
+        let shown = timeout(PATIENCE_TO_SEE, self.client.checkpoint(origin_hash(log.origin()))).await;
+        let body = shown.ok()?.ok()??;
         log.open(&body).ok().map(|checkpoint| checkpoint.head())
     }
 
     /// How large the log's tree is that the witness knows, and the tree itself if it shows it.
-    async fn knows(&self, log: &TrustedLog, empty: &SignedCheckpoint) -> Option<(u64, Option<TreeHead>)> {
-        let checkpoint = empty.note().clone();
+    async fn knows(&self, log: &TrustedLog, published: Option<&SignedCheckpoint>) -> Known {
+        let published = published.filter(|published| published.head().size() > 0);
+        let said = match published {
+            Some(published) => self.says(published).await,
+            None => None, // there is nothing that could be shown to it
+        };
+        let shown = if said == Some(0) { None } else { self.shown(log).await };
+        // Who shows a tree that this log signed knows it, whatever else it says.
+        let seen = shown.map(|tree| tree.size());
+        Known { size: said.max(seen), shown }
+    }
+
+    /// The size that the witness says it knows, when it is asked to cosign this checkpoint from the beginning: that in its
+    /// 409, or that of the checkpoint, if it knew nothing.
+    async fn says(&self, published: &SignedCheckpoint) -> Option<u64> {
+        let checkpoint = published.note().clone();
         let request = AddCheckpoint { old: 0, proof: Proof::default(), checkpoint }.to_string();
-        let WitnessAnswer { status, body } = self.client.add_checkpoint(request).await.ok()?;
-        match status {
-            200 => Some((0, None)),
-            409 => Some((parse_size(&body).ok()?, self.shown(log).await)),
+        let answer = timeout(PATIENCE_AT_LOAD, self.client.add_checkpoint(request)).await.ok()?.ok()?;
+        match answer.status {
+            200 => Some(0),
+            409 => parse_size(&answer.body).ok(),
             _ => None,
         }
     }
+}
+
+/// What a witness says that it knows of a log.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    size: Option<u64>,
+    shown: Option<TreeHead>,
 }
 
 /// What a person may read of a refusal.
@@ -168,45 +193,54 @@ pub(crate) struct Heard {
     pub(crate) ahead: Option<(String, u64)>,
 }
 
-/// Asks all witnesses, at a load, how large the log's tree is that they know: with a checkpoint of the empty tree, which
-/// every tree extends. One that knows a larger one than `size` is to be believed where it shows it, signed by this log,
-/// or where those that say so are so many that the others could not meet the quorum.
-///
-/// Who does not answer says nothing.
+/// What witnesses said at a load, before the head was read, which may grow in between.
+#[derive(Debug)]
+pub(crate) struct Said(Vec<(Arc<Contact>, Known)>);
+
+/// Asks all witnesses, at a load, how large the log's tree is that they know: by what is published, of which each that
+/// knows more or less says so. Who does not answer says nothing.
 pub(crate) async fn ask_all(
     witnesses: &Witnesses,
     log: &TrustedLog,
-    empty: &SignedCheckpoint,
-    size: u64,
-) -> Heard {
+    published: Option<&SignedCheckpoint>,
+) -> Said {
     let asked = join_all(witnesses.contacts.iter().map(|contact| async move {
-        let known = timeout(PATIENCE_AT_LOAD, contact.knows(log, empty)).await.ok().flatten();
-        (contact, known)
-    }));
-    let (mut heard, mut ahead) = (Heard::default(), Vec::new());
-    for (contact, known) in asked.await {
-        let Some((known, shown)) = known else {
+        let known = contact.knows(log, published).await;
+        if published.is_some() && known.size.is_none() {
             tracing::warn!(witness = %contact.name, "it does not say which tree it knows; going on without it");
-            continue;
-        };
-        contact.state.lock().await.size = Some(known.min(size));
-        if known > size {
-            ahead.push((contact, known, shown.is_some_and(|tree| tree.size() > size)));
-        } else {
-            heard.trees.extend(shown);
         }
-    }
-    let places: Vec<usize> = ahead.iter().flat_map(|(contact, ..)| contact.places.iter().copied()).collect();
-    let blocked = !ahead.is_empty() && !witnesses.are_enough_without(&places);
-    for (contact, known, shown) in ahead {
-        if shown || blocked {
-            heard.ahead.get_or_insert((contact.name.to_string(), known));
-        } else {
-            tracing::error!(
-                witness = %contact.name, known, size,
-                "it says that it knows a larger tree, and shows none that this log signed; going on without it"
-            );
+        (contact.clone(), known)
+    }));
+    Said(asked.await)
+}
+
+impl Said {
+    /// What is to be believed of it, for a log of this size. One that knows a larger tree is where it shows it, signed by
+    /// this log, or where those that say so are so many that the others could not meet the quorum.
+    pub(crate) fn judge(&self, witnesses: &Witnesses, size: u64) -> Heard {
+        let (mut heard, mut ahead) = (Heard::default(), Vec::new());
+        for (contact, Known { size: known, shown }) in &self.0 {
+            match known {
+                Some(known) if *known > size => {
+                    ahead.push((contact, *known, shown.is_some_and(|tree| tree.size() > size)));
+                }
+                // The empty tree vouches for nothing.
+                _ => heard.trees.extend(shown.filter(|tree| tree.size() > 0)),
+            }
         }
+        let places: Vec<usize> =
+            ahead.iter().flat_map(|(contact, ..)| contact.places.iter().copied()).collect();
+        let blocked = !ahead.is_empty() && !witnesses.are_enough_without(&places);
+        for (contact, known, shown) in ahead {
+            if shown || blocked {
+                heard.ahead.get_or_insert((contact.name.to_string(), known));
+            } else {
+                tracing::error!(
+                    witness = %contact.name, known, size,
+                    "it says that it knows a larger tree, and shows none that this log signed; going on without it"
+                );
+            }
+        }
+        heard
     }
-    heard
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use kiln_storage::{Register, Store};
 use kiln_tiles::NoteSignature;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
 use super::ask::{Asked, Fault};
 use super::{Contact, WitnessMode, Witnesses, merge};
+use crate::failed_round::RoundError;
 
 type Answered = (Arc<Contact>, Result<Vec<NoteSignature>, Fault>);
 
@@ -16,7 +17,7 @@ type Answered = (Arc<Contact>, Result<Vec<NoteSignature>, Fault>);
 const COSIGNED: &str = "cosigned";
 
 /// How many times as long as a round waits a witness may take, for its line to be published late.
-const LATE: u32 = 4;
+pub(crate) const LATE: u32 = 4;
 
 /// What came of asking.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Late {
     witnesses: Option<Arc<Witnesses>>,
     size: u64,
     lines: Vec<NoteSignature>,
+    /// Whether one of all who were asked shows a larger tree that this log signed.
+    knows_more: bool,
 }
 
 /// Asks all witnesses to cosign, and returns when enough have, when no more answer, or when time is up.
@@ -56,12 +59,15 @@ pub(crate) async fn collect<S: Store, G: Register>(
             (contact, outcome)
         });
     }
-    let deadline = begun + witnesses.options.patience;
+    // Without the quorum there is nothing else to do than to wait for it.
+    let times = if witnesses.options.mode == WitnessMode::Require { LATE } else { 1 };
+    let deadline = begun + witnesses.options.patience * times;
     let (mut lines, mut ahead, mut shown) = (Vec::new(), Vec::new(), false);
     let mut note = asked.checkpoint.note().clone();
     let mut waiting = witnesses.contacts.clone();
     let mut met = witnesses.are_met_by(&note);
-    while !met && let Ok(Some(Ok((contact, outcome)))) = timeout_at(deadline, set.join_next()).await {
+    while !met && let Ok(Some(answered)) = timeout_at(deadline, set.join_next()).await {
+        let Ok((contact, outcome)) = answered else { continue };
         waiting.retain(|other| !Arc::ptr_eq(other, &contact));
         if let Err(Fault::Ahead { shown: this, .. }) = &outcome {
             ahead.extend(&contact.places);
@@ -74,8 +80,8 @@ pub(crate) async fn collect<S: Store, G: Register>(
     }
     let knows_more = shown || (!ahead.is_empty() && !witnesses.are_enough_without(&ahead));
     let until = Some(begun + witnesses.options.patience * LATE);
-    let late =
-        Late { asked: set, waiting, until, witnesses: Some(witnesses.clone()), size, lines: Vec::new() };
+    let witnesses = Some(witnesses.clone());
+    let late = Late { asked: set, waiting, until, witnesses, size, lines: Vec::new(), knows_more };
     Collected { lines, met, knows_more, late }
 }
 
@@ -124,28 +130,46 @@ impl Late {
     /// The lines of those that were late, when all have answered or had time to; never where nobody is late.
     ///
     /// It may be dropped and called again.
-    pub(crate) async fn lines(&mut self) -> Vec<NoteSignature> {
-        let (Some(until), Some(witnesses)) = (self.until, self.witnesses.clone()) else {
-            return std::future::pending().await;
-        };
-        while let Ok(Some(Ok((contact, outcome)))) = timeout_at(until, self.asked.join_next()).await {
-            self.waiting.retain(|other| !Arc::ptr_eq(other, &contact));
-            let lines = witnesses.take(self.size, &contact, outcome);
-            self.lines.extend(lines);
+    ///
+    /// # Errors
+    /// Where one of them shows a larger tree: the log is to be loaded anew.
+    pub(crate) async fn lines(&mut self) -> Result<Vec<NoteSignature>, RoundError> {
+        let Some(until) = self.until else { return std::future::pending().await };
+        while let Ok(Some(answered)) = timeout_at(until, self.asked.join_next()).await {
+            self.take(answered);
         }
-        self.give_up();
         self.until = None;
-        std::mem::take(&mut self.lines)
+        self.give_up();
+        if self.knows_more { Err(RoundError::WitnessAhead) } else { Ok(std::mem::take(&mut self.lines)) }
     }
 
-    /// Asks nobody any more; who has not answered was too slow for this tree.
-    pub(crate) fn give_up(&mut self) {
+    fn take(&mut self, answered: Result<Answered, JoinError>) {
+        let (Ok((contact, outcome)), Some(witnesses)) = (answered, &self.witnesses) else { return };
+        self.waiting.retain(|other| !Arc::ptr_eq(other, &contact));
+        self.knows_more |= matches!(outcome, Err(Fault::Ahead { shown: true, .. }));
+        self.lines.extend(witnesses.take(self.size, &contact, outcome));
+    }
+
+    /// Asks nobody any more; who has not answered was too slow for this tree. Whether one of those who have shows a larger
+    /// tree.
+    pub(crate) fn give_up(&mut self) -> bool {
+        while let Some(answered) = self.asked.try_join_next() {
+            self.take(answered);
+        }
         self.asked.abort_all();
-        let slow = self.waiting.drain(..);
+        let slow: Vec<_> = self.waiting.drain(..).collect();
         if let Some(witnesses) = &self.witnesses {
             for contact in slow {
                 witnesses.take(self.size, &contact, Err(Fault::Late));
             }
         }
+        self.knows_more
+    }
+}
+
+/// However it ends, it is told who was too slow.
+impl Drop for Late {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }

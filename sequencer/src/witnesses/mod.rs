@@ -26,8 +26,8 @@ use futures_util::future::BoxFuture;
 use kiln_tiles::{Note, NoteSignature, PolicyName, Quorum, VerifierKey};
 use tokio::sync::Mutex;
 
-pub(crate) use ask::{Asked, Heard, ask_all};
-pub(crate) use collect::{Late, collect};
+pub(crate) use ask::{Asked, Heard, Said, ask_all};
+pub(crate) use collect::{LATE, Late, collect};
 pub(crate) use counters::Counters;
 pub(crate) use proofs::{Proofs, RecentTiles};
 
@@ -207,9 +207,11 @@ pub enum WitnessSetupError {
 pub(crate) fn merge(note: &Note, lines: &[NoteSignature]) -> Note {
     lines.iter().fold(note.clone(), |note, line| {
         let same = |known: &NoteSignature| known.name() == line.name() && known.key_id() == line.key_id();
+        // A cosignature begins with its time, so the larger one is the later one.
+        let earlier = |known: &NoteSignature| same(known) && known.signature() < line.signature();
         let text = note.unverified_text().to_owned();
         let merged = if note.signatures().iter().any(same) {
-            let place = |known: &NoteSignature| if same(known) { line.clone() } else { known.clone() };
+            let place = |known: &NoteSignature| if earlier(known) { line.clone() } else { known.clone() };
             Note::new(text, note.signatures().iter().map(place).collect())
         } else {
             note.clone().with(line.clone())
@@ -240,5 +242,6 @@ mod tests {
             .collect();
         assert_eq!(times, [Some(3), Some(2)]);
         assert_eq!(merge(&later, &[at(&first, 3)]), later);
+        assert_eq!(merge(&later, &[at(&first, 2)]), later);
     }
 }

@@ -88,7 +88,9 @@ impl<S: Store, G: Register> Proofs<S, G> {
         let Some(parts) = Proof::parts(earlier, self.head.size()) else { return Ok(None) };
         let nodes: Vec<Node> = parts.into_iter().flat_map(Subtree::nodes).collect();
         let store = Remembering { store: &self.log.store, recent: &self.recent };
-        let tiles = read::load_verified(Tiles::new(&store, self.head), self.head, nodes).await?;
+        let tiles = read::load_verified(Tiles::new(&store, self.head), self.head, nodes).await;
+        // What does not verify must not be remembered.
+        let tiles = tiles.inspect_err(|_| self.recent.lock().clear())?;
         Ok(Proof::make(earlier, self.head.size(), |node| tiles.node(node)))
     }
 }

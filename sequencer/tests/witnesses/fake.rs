@@ -75,6 +75,16 @@ impl Fake {
         self.0.state.lock().expect("nobody panicked").known
     }
 
+    /// It has seen what that one has.
+    pub(crate) fn becomes(&self, other: &Self) {
+        let (known, shown) = {
+            let other = other.0.state.lock().expect("nobody panicked");
+            (other.known, other.shown.clone())
+        };
+        let mut state = self.0.state.lock().expect("nobody panicked");
+        (state.known, state.shown) = (known, shown);
+    }
+
     pub(crate) fn shows_nothing(&self) {
         self.0.state.lock().expect("nobody panicked").shown = None;
     }
@@ -133,7 +143,16 @@ impl WitnessClient for Fake {
 
     fn checkpoint(&self, origin_hash: String) -> BoxFuture<'_, Result<Option<Bytes>, WitnessError>> {
         assert_eq!(origin_hash, kiln_tiles::origin_hash(self.0.log.origin()));
-        let shown = self.0.state.lock().expect("nobody panicked").shown.clone();
-        async move { Ok(shown.map(|note| note.to_string().into())) }.boxed()
+        let (way, shown) = {
+            let state = self.0.state.lock().expect("nobody panicked");
+            (state.way, state.shown.clone())
+        };
+        async move {
+            match way {
+                Way::Down => Err("connection refused".into()),
+                _ => Ok(shown.map(|note| note.to_string().into())),
+            }
+        }
+        .boxed()
     }
 }

@@ -221,24 +221,80 @@ async fn a_log_that_goes_on_has_its_checkpoint_cosigned_anew() {
 #[tokio::test(start_paused = true)]
 async fn a_log_that_went_back_is_refused_by_its_witnesses_alone() {
     let mut world = World::new();
-    let (empty, guard) = (Memory::default(), MemoryRegister::default());
     let running = world.run(WitnessMode::Require).await;
+    add(&running.0, "kept").await;
     let size = add(&running.0, "lost").await;
     stop(running).await;
-    (world.memory, world.guard) = (empty, guard);
-    for (shows, mode) in
-        [(true, WitnessMode::Prefer), (true, WitnessMode::Require), (false, WitnessMode::Prefer)]
-    {
-        if !shows {
-            world.witnesses.iter().for_each(Fake::shows_nothing); // only their word
-        }
+    let modes = [WitnessMode::Prefer, WitnessMode::Require];
+    let refused = async |world: &World, mode| {
         let log = world.log(mode);
         create_log(&log).await.unwrap();
         let refused = Sequencer::new(log, Options::default()).load().await.err().expect("refused");
         assert!(refused.is_bad_log(), "{refused}");
         let words = refused.to_string();
         assert!(words.contains("the witness w1") && words.contains(&format!("size {size}")), "{words}");
+    };
+    // Nothing is left at all: witnesses show what they saw.
+    (world.memory, world.guard) = (Memory::default(), MemoryRegister::default());
+    for mode in modes {
+        refused(&world, mode).await;
     }
+    // An older tree is left, and witnesses show nothing: their word is enough, for it is that of all.
+    (world.memory, world.guard) = (Memory::default(), MemoryRegister::default());
+    common::add(&world.memory, &world.guard, &Dedup::in_memory(), &entries("kept", 3)).await;
+    world.witnesses.iter().for_each(Fake::shows_nothing);
+    for mode in modes {
+        refused(&world, mode).await;
+    }
+}
+
+/// It waited for a quorum that never came, and so did whoever wanted to stop it.
+#[tokio::test(start_paused = true)]
+async fn a_log_without_its_quorum_can_be_stopped_and_goes_on_later() {
+    let world = World::new();
+    let running = world.run(WitnessMode::Require).await;
+    let before = add(&running.0, "before").await;
+    world.witnesses.iter().for_each(|witness| witness.does(Way::Down));
+    let shared = running.0.clone();
+    let submitting = tokio::spawn(async move {
+        let mut taken = 0;
+        loop {
+            let batch = vec![Entry::new(Bytes::from(format!("entry {taken}"))).unwrap()];
+            match timeout(Duration::from_secs(3), shared.pool.submit(batch, Wait::Sequenced)).await {
+                Ok(Ok(_)) => taken += 1,
+                _ if taken > 0 => return taken,
+                _ => {}
+            }
+        }
+    });
+    let taken: u64 = timeout(PATIENCE, submitting).await.unwrap().unwrap();
+    running.1.send_replace(true);
+    let ended = timeout(PATIENCE, running.2).await.expect("it ends").unwrap();
+    assert!(ended.is_err_and(|error| error.is_unwitnessed()));
+    let unwitnessed = Sequencer::new(world.log(WitnessMode::Require), Options::default()).load().await.err();
+    assert!(unwitnessed.is_some_and(|error| error.is_unwitnessed()));
+    world.witnesses.iter().for_each(|witness| witness.does(Way::Honest));
+    let running = world.run(WitnessMode::Require).await;
+    assert!(world.cosigned().await.unwrap().head().size() >= before + taken);
+    stop(running).await;
+}
+
+/// Two others had cosigned already, and what the third one showed was not looked at: this log would have signed a fork.
+#[tokio::test(start_paused = true)]
+async fn a_larger_tree_that_a_late_witness_shows_stops_the_log() {
+    let (world, other) = (World::new(), World::new());
+    let running = other.run(WitnessMode::Require).await;
+    for round in 0..5 {
+        add(&running.0, &format!("fork {round}")).await;
+    }
+    stop(running).await;
+    let running = world.run(WitnessMode::Require).await;
+    add(&running.0, "one").await;
+    world.witnesses[2].becomes(&other.witnesses[2]);
+    world.witnesses[2].does(Way::Slow(Duration::from_millis(200)));
+    add(&running.0, "two").await;
+    let alarmed = |state: &State| matches!(state.status, Status::Alarmed(_));
+    timeout(PATIENCE, running.0.watch().wait_for(alarmed)).await.expect("an alarm").unwrap();
 }
 
 /// The guard was lost with its machine; what witnesses show stands in for it.

@@ -178,7 +178,11 @@ impl Note {
     ) -> Result<Vec<(&'k VerifierKey, &NoteSignature)>, VerifyNoteError> {
         let keys: Vec<&VerifierKey> = keys.into_iter().collect();
         let mut verified: Vec<(&VerifierKey, &NoteSignature)> = Vec::new();
-        for signature in &self.signatures {
+        for (at, signature) in self.signatures.iter().enumerate() {
+            // The same line again says nothing new, and costs nothing.
+            if self.signatures[..at].contains(signature) {
+                continue;
+            }
             // A key ID has 32 bits: two known keys may share it, together with the name.
             let mut named = keys.iter().copied().filter(|key| signature.is_by(key)).peekable();
             if named.peek().is_none() {

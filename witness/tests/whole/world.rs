@@ -54,7 +54,9 @@ impl World {
             })
             .collect();
         known.take(&[format!("logs/v0\n{list}").parse().unwrap()]).unwrap();
-        let store = Store::open(&self.path("state.redb")).unwrap();
+        let state = self.path("state.redb");
+        let store = if state.exists() { Store::open(&state) } else { Store::create(&state) };
+        let store = store.unwrap();
         let prefixes = Prefixes { submission: "http://w".to_owned(), monitoring: "http://m".to_owned() };
         let evidence = self.path("evidence");
         Witness::new(cosigners(), known, store, &evidence, prefixes, self.clock.clone()).unwrap()

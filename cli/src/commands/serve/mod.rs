@@ -181,11 +181,19 @@ impl Serve {
         let running = if self.standby {
             tokio::spawn(sequencer.stand_by(stop))
         } else {
-            let writer = tokio::select! {
-                writer = load(&sequencer) => writer?,
+            let loaded = tokio::select! {
+                loaded = load(&sequencer) => loaded,
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
             };
-            tokio::spawn(sequencer.run(writer, stop))
+            match loaded {
+                Ok(writer) => tokio::spawn(sequencer.run(writer, stop)),
+                // Nothing is wrong with the log, and it serves reads; witnesses come back.
+                Err(error) if error.is_unwitnessed() => {
+                    tracing::warn!("{error}; trying again until it is met");
+                    tokio::spawn(sequencer.stand_by(stop))
+                }
+                Err(error) => return Err(error.into()),
+            }
         };
         let (store, api) = (self.store.canonical(), self.rekor.api());
         tell_when_ready(&shared, &description, store, opened.made, api, *output).await?;
@@ -307,13 +315,13 @@ async fn describe_after_takeovers(shared: Arc<SharedLog>, description: Descripti
 const PROGRESS_MESSAGES: Duration = Duration::from_secs(5);
 
 /// Loads the log, and says how far it is.
-async fn load(sequencer: &OpenSequencer) -> Result<OpenWriter, Failure> {
+async fn load(sequencer: &OpenSequencer) -> Result<OpenWriter, LoadError> {
     let mut states = sequencer.shared().watch();
     let (mut progress, mut said) = (Progress::of("entries in the dedup index"), Stopwatch::start());
     let mut loading = pin!(sequencer.load());
     loop {
         tokio::select! {
-            loaded = &mut loading => return Ok(loaded?),
+            loaded = &mut loading => return loaded,
             Ok(()) = states.changed() => {}
         }
         if let Status::CatchingUp(CatchUp { done, of }) = states.borrow_and_update().status {

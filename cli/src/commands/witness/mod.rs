@@ -16,6 +16,7 @@ use kiln_witness::{Clock, Cosigners, KnownLogs, Store, StoreError};
 
 use crate::environment::{self, Stopwatch, System};
 use crate::failure::Failure;
+use crate::files::{self, Readers};
 use crate::output::Output;
 use crate::quantity::parse_span;
 use doors::{DoorArgs, Doors};
@@ -111,8 +112,17 @@ impl Witness {
         let folder = &self.folder;
         let state = folder.join("state.redb");
         keys::make_folder(folder).map_err(|error| Failure::file(folder, &error))?;
-        let cosigners = keys::open(folder, !state.exists(), self.name.as_ref(), &self.key)?;
-        let store = Store::open(&state).map_err(|error| not_opened(&state, &error))?;
+        // A witness that was never started to its end has keys at most, and has cosigned nothing: the state is made
+        // before anything is answered, and the mark says that it was.
+        let made = keys::folder(folder).join(STATE_MADE);
+        let is_new = !made.exists() && !state.exists();
+        let cosigners = keys::open(folder, is_new, self.name.as_ref(), &self.key)?;
+        let store = if is_new { Store::create(&state) } else { Store::open(&state) };
+        let store = store.map_err(|error| not_opened(&state, &error))?;
+        if !made.exists() {
+            let marked = files::create(&made, b"", Readers::Owner);
+            marked.map_err(|error| Failure::file(&made, &error))?;
+        }
         let logs = KnownLogs::open(folder).map_err(Failure::undone)?;
         Ok((cosigners, store, logs))
     }
@@ -130,10 +140,17 @@ impl Witness {
     }
 }
 
+/// Stands beside the keys, so that a copy of these alone is not taken for a new witness.
+const STATE_MADE: &str = "state-was-made";
+
 fn not_opened(path: &Path, error: &StoreError) -> Failure {
     let failure = Failure::undone(format!("{}: {error}", path.display()));
     match error {
         StoreError::InUse => failure.with_advice("Each witness has a folder of its own."),
+        _ if !path.exists() => failure.with_advice(
+            "The keys are there and what they cosigned is not: started anew, this witness would cosign a fork of it. \
+             Bring the file back as it was when the witness ended, or make a new witness under a new name.",
+        ),
         _ => failure,
     }
 }
