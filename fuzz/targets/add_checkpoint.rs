@@ -1,4 +1,6 @@
 //! A request to a witness.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kiln_fuzz::reads_what_it_prints::<kiln_tiles::AddCheckpoint>(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kiln_fuzz::reads_what_it_prints::<kiln_tiles::AddCheckpoint>(
+    bytes
+));

@@ -238,7 +238,13 @@ impl<S: Store, G: Register> Writer<S, G> {
         let settler = settler.settle(&rounds).await?;
         let (publisher, published) = match floors.published.filter(|standing| standing.head() == record.head)
         {
-            Some(standing) => (publisher.with_published(&rounds), Arc::new(standing)),
+            Some(standing) => {
+                let mut publisher = publisher.with_published(&rounds);
+                // A log that had no witnesses before, or others, is not ready for who asks for these.
+                let lacks = log.lacks_cosignatures(&standing);
+                let better = if lacks { publisher.refresh().await? } else { None };
+                (publisher, better.unwrap_or_else(|| Arc::new(standing)))
+            }
             None => {
                 let (publisher, published) = publisher.publish(&rounds).await?;
                 (publisher, published.ok_or(RoundError::Unwitnessed)?)

@@ -137,11 +137,16 @@ impl<S: Store, G: Register> Log<S, G> {
         tokio::task::spawn_blocking(move || work(&dedup)).await.expect("the index does not panic")
     }
 
+    /// Whether a published checkpoint is not cosigned as it must be: it is from a time of other witnesses, or of none.
+    pub(crate) fn lacks_cosignatures(&self, published: &SignedCheckpoint) -> bool {
+        self.witnesses.as_ref().is_some_and(|witnesses| !witnesses.are_met_by(published.note()))
+    }
+
     /// Returns when a published checkpoint is to be cosigned anew; never without witnesses. One that lacks some, from
     /// the time of another policy or of none, is so soon.
     pub(crate) async fn refresh_is_due(&self, published: Option<&SignedCheckpoint>) {
         let Some(witnesses) = &self.witnesses else { return std::future::pending().await };
-        let lacks = published.is_some_and(|published| !witnesses.are_met_by(published.note()));
+        let lacks = published.is_some_and(|published| self.lacks_cosignatures(published));
         // Who is late has answered by then, or never will.
         let soon = witnesses.options.patience * (LATE + 1);
         let pause = if lacks { soon } else { witnesses.options.refresh };

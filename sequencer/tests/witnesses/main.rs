@@ -297,6 +297,17 @@ async fn a_larger_tree_that_a_late_witness_shows_stops_the_log() {
     timeout(PATIENCE, running.0.watch().wait_for(alarmed)).await.expect("an alarm").unwrap();
 }
 
+/// The first who asked for the quorum were refused until the log had an entry.
+#[tokio::test(start_paused = true)]
+async fn a_log_from_before_its_witnesses_is_cosigned_when_it_is_ready() {
+    let world = World::new();
+    common::add(&world.memory, &world.guard, &Dedup::in_memory(), &entries("before", 3)).await;
+    assert_eq!(world.cosigned_by().await, [false; 3]);
+    let running = world.run(WitnessMode::Require).await;
+    world.cosigned().await.unwrap();
+    stop(running).await;
+}
+
 /// The guard was lost with its machine; what witnesses show stands in for it.
 #[tokio::test(start_paused = true)]
 async fn a_witness_is_voice_enough_where_the_guard_is_lost() {
