@@ -98,7 +98,12 @@ impl KnownLogs {
     pub fn take(&self, lists: &[LogList]) -> Result<Taken, KnownLogsError> {
         let mut remembered = self.lock();
         let disabled = read_disabled(&self.folder)?;
-        let (keys, taken) = merge(&remembered.keys, lists);
+        let (mut keys, mut taken) = merge(&remembered.keys, lists);
+        // The next start has to read it.
+        if keys.to_string().len() > LogList::MAX_SIZE {
+            taken = Taken { added: 0, left_out: taken.added + taken.left_out };
+            keys = remembered.keys.clone();
+        }
         if keys == remembered.keys && disabled == remembered.disabled {
             return Ok(taken);
         }

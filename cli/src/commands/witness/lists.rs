@@ -49,7 +49,10 @@ impl Lists {
         let known = witness.clone();
         // It writes to the disk.
         let taken = tokio::task::spawn_blocking(move || known.logs().take(&lists)).await;
-        let taken = taken.map_err(Failure::undone)?.map_err(Failure::undone)?;
+        let taken = taken.map_err(Failure::undone)?.map_err(|error| {
+            tracing::error!(%error, "the logs stay as they were, disabled ones included");
+            Failure::undone(error)
+        })?;
         if taken.added > 0 {
             tracing::info!(keys = taken.added, "new logs to witness");
         }
