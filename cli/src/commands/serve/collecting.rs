@@ -5,8 +5,8 @@ use std::time::Duration;
 use kiln_sequencer::{CollectOptions, Sequencer};
 use kiln_storage::{PartialObjects, Register, Store};
 
-use super::Stop;
 use crate::quantity::parse_span;
+use crate::signals::Stop;
 
 /// Whether partial tiles are collected, and when.
 #[derive(Clone, Copy, Debug, clap::Args)]

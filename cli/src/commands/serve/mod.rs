@@ -6,7 +6,6 @@ mod front;
 mod opening;
 mod public;
 mod rekor;
-mod signals;
 mod witnesses;
 mod words;
 
@@ -23,7 +22,6 @@ use kiln_sequencer::{
 };
 use kiln_storage::AnyRegister;
 use kiln_tiles::{KeyName, MAX_ENTRY_SIZE, TreeHead};
-use tokio::sync::watch;
 
 use crate::environment::{self, Stopwatch};
 use crate::failure::Failure;
@@ -32,6 +30,7 @@ use crate::keys::KeyArgs;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{parse_bytes, parse_span};
+use crate::signals;
 use crate::store::{OpenStore, StorePlace, put};
 use collecting::GcArgs;
 use doors::{DoorArgs, Doors};
@@ -158,7 +157,7 @@ fn parse_entry_bytes(text: &str) -> Result<usize, EntryBytesError> {
 impl Serve {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let files = environment::raise_file_limit();
-        let mut stop = signals::stop()?;
+        let mut stop = signals::stop("finishing the round")?;
         self.store.check_key(&self.key)?;
         self.guard.outside(&self.store)?;
         let doors = Doors::bind(&self.doors).await;
@@ -340,6 +339,3 @@ async fn publish(store: &OpenStore, description: &Description) -> Result<(), Fai
     put(store, "log.json", description.to_json().into()).await?;
     Ok(())
 }
-
-/// Tells that the process was told to stop.
-type Stop = watch::Receiver<bool>;

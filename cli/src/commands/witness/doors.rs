@@ -1,16 +1,15 @@
 //! The listeners of a witness.
 
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use kiln_http::{AdminHandler, Limits};
+use kiln_http::Limits;
 use kiln_witness::{Prefixes, Witness};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::stop::{Stop, stopped};
 use crate::failure::Failure;
+use crate::listeners::{bind, bind_some, connections_within, serve_admin, url_of, without_slash};
+use crate::signals::{Stop, stopped};
 
 /// Where a witness answers.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,9 +31,6 @@ pub(super) struct DoorArgs {
     max_connections: usize,
 }
 
-/// The admin listener is for a prober or two.
-const ADMIN_CONNECTIONS: usize = 100;
-
 /// Files that the witness keeps for itself: its store, evidence, lists and bastions.
 const OWN_FILES: u64 = 64;
 
@@ -49,16 +45,11 @@ pub(super) struct Doors {
 impl Doors {
     pub(super) async fn bind(args: &DoorArgs, files: Option<u64>) -> Result<Self, Failure> {
         let front = bind("--listen", &args.listen).await?;
-        let admin = match &args.admin_listen {
-            Some(address) => Some(bind("--admin-listen", address).await?),
-            None => None,
-        };
-        let without_slash = |url: &String| url.trim_end_matches('/').to_owned();
+        let admin = bind_some("--admin-listen", args.admin_listen.as_deref()).await?;
         let own_url = url_of(&front)?;
-        let submission = args.url.as_ref().map_or(own_url, without_slash);
-        let monitoring = args.monitoring_url.as_ref().map_or_else(|| submission.clone(), without_slash);
-        let spare = files.map_or(u64::MAX, |files| files - OWN_FILES.min(files / 2));
-        let connections = args.max_connections.min(usize::try_from(spare).unwrap_or(usize::MAX));
+        let submission = args.url.as_deref().map_or(own_url, without_slash);
+        let monitoring = args.monitoring_url.as_deref().map_or_else(|| submission.clone(), without_slash);
+        let connections = connections_within(files, OWN_FILES, 1, args.max_connections);
         Ok(Self { front, admin, connections, prefixes: Prefixes { submission, monitoring } })
     }
 
@@ -70,31 +61,8 @@ impl Doors {
         let front = Arc::new(witness.clone());
         served.spawn(kiln_http::serve(self.front, limits, front, stopped(stop.clone())));
         if let Some(admin) = self.admin {
-            tracing::info!(address = ?admin.local_addr().ok(), "admin listener");
-            let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
-            let handler = Arc::new(AdminHandler::new(witness.clone()));
-            served.spawn(kiln_http::serve(admin, limits, handler, stopped(stop.clone())));
+            serve_admin(&mut served, admin, limits, witness.clone(), stop);
         }
         served
     }
-}
-
-async fn bind(flag: &'static str, address: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidInput => {
-            Failure::usage(format!("{flag} {address}: not an address and port, such as 127.0.0.1:8080"))
-        }
-        _ => Failure::undone(format!("cannot listen on {address} ({flag}): {error}")),
-    })
-}
-
-/// The URL of a listener, as this machine would call it.
-fn url_of(listener: &TcpListener) -> Result<String, Failure> {
-    let mut address: SocketAddr = listener.local_addr()?;
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    Ok(format!("http://{address}"))
 }

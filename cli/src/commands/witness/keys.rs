@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 
 use kiln_tiles::{Cosigner, KeyName};
 use kiln_witness::Cosigners;
-use zeroize::Zeroizing;
 
 use crate::environment;
 use crate::failure::Failure;
-use crate::files::{self, Readers};
-use crate::keys::read_text;
+use crate::keys::{read_text, write_note_form};
 
 /// The keys that a witness makes, in the order of its answers. They share no secret: who breaks one kind has
 /// nothing of the other.
@@ -56,10 +54,8 @@ fn make_key(folder: &Path, path: &Path, name: Option<&KeyName>, make: MakeKey) -
     };
     make_folder(folder).map_err(|error| Failure::file(folder, &error))?;
     let key = make(name.clone(), environment::random()?);
-    let text = Zeroizing::new(format!("{}\n", *key.to_note_form()));
     // Where another process was faster, its key counts.
-    files::create(path, text.as_bytes(), Readers::Owner).map_err(|error| Failure::file(path, &error))?;
-    Ok(())
+    write_note_form(path, &key.to_note_form()).map(drop)
 }
 
 /// Makes a folder that only its owner can look into.

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use kiln_client::{HttpSource, Source};
 use kiln_witness::{LogList, Witness};
 
-use super::stop::Stop;
 use crate::failure::Failure;
 use crate::files;
 use crate::reading::http_options;
+use crate::signals::Stop;
 
 /// All lists, each with what it said last.
 pub(super) struct Lists(Vec<List>);

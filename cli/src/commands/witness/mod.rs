@@ -4,7 +4,6 @@ mod behind;
 mod doors;
 mod keys;
 mod lists;
-mod stop;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::output::Output;
 use crate::quantity::parse_span;
+use crate::signals;
 use doors::{DoorArgs, Doors};
 use lists::Lists;
 
@@ -74,7 +74,7 @@ impl Clock for SystemClock {
 impl Witness {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let files = environment::raise_file_limit();
-        let stop = stop::stop()?;
+        let stop = signals::stop("answering who asked")?;
         let lists = Lists::new(&self.logs)?;
         // A port that is taken makes no witness.
         let doors = Doors::bind(&self.doors, files).await?;

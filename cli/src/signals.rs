@@ -2,21 +2,30 @@
 
 use tokio::sync::watch;
 
-use super::Stop;
 use crate::failure::{Exit, Failure};
 
-/// True once the process was told to stop. From now on a signal does no more than that, until the second.
-pub(super) fn stop() -> Result<Stop, Failure> {
+/// Tells that the process was told to stop.
+pub(crate) type Stop = watch::Receiver<bool>;
+
+/// True once the process was told to stop. From now on a signal does no more than that, until the second. `then` is what
+/// is done after the first, in words.
+pub(crate) fn stop(then: &'static str) -> Result<Stop, Failure> {
     let (tell, stop) = watch::channel(false);
     let mut signals = Signals::new()?;
     tokio::spawn(async move {
         signals.next().await;
-        tracing::info!("told to stop: finishing the round (once more to end at once)");
+        tracing::info!("told to stop: {then} (once more to end at once)");
         let _ = tell.send(true);
         signals.next().await;
         std::process::exit(Exit::Undone as i32);
     });
     Ok(stop)
+}
+
+/// Waits until it was.
+pub(crate) async fn stopped(mut stop: Stop) {
+    // Whoever could say so is gone: the process ends.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 #[cfg(unix)]
