@@ -44,6 +44,7 @@ pub mod reply;
 mod resource;
 mod serve;
 mod socket;
+mod turns;
 
 pub use accept::asks_for;
 pub use admin::{AdminHandler, NotReady, Probe, health};
@@ -59,6 +60,7 @@ pub use limits::Limits;
 pub use relay::Relay;
 pub use resource::{StaticResource, respond};
 pub use serve::serve;
+pub use turns::Turns;
 
 /// What a [`Handler`] answers: the whole body at once.
 ///

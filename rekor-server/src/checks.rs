@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kiln_http::Turns;
 use kiln_rekor::{CreateEntryRequest, EntryKind, Policy};
 use kiln_sequencer::Entry;
-use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
 
@@ -40,28 +40,18 @@ pub(crate) struct Checked {
 #[derive(Debug)]
 pub(crate) struct Checker {
     policy: Arc<Policy>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Checker {
     pub(crate) fn new(policy: Policy, at_once: ChecksAtOnce) -> Self {
-        Self { policy: Arc::new(policy), turns: Arc::new(Semaphore::new(at_once.0)) }
+        Self { policy: Arc::new(policy), turns: Turns::new(at_once.0) }
     }
 
     /// Reads and checks the body of a request.
     pub(crate) async fn check(&self, body: Bytes) -> Result<Checked, ApiError> {
         let policy = Arc::clone(&self.policy);
-        self.in_turn(move || check(&body, &policy)).await
-    }
-
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let turn = self.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let working = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(turn); // here, for the work goes on when nobody waits for it any more
-            done
-        });
-        working.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        self.turns.run(move || check(&body, &policy)).await
     }
 }
 
@@ -71,32 +61,4 @@ fn check(body: &[u8], policy: &Policy) -> Result<Checked, ApiError> {
     let kind = entry.kind();
     let entry = Entry::new(entry.into_body().into()).expect("a canonical body is neither empty nor too long");
     Ok(Checked { kind, entry })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    /// Clients that went away gave their turns back while their requests were still being checked: there was no
-    /// bound on how many were checked at once.
-    #[tokio::test]
-    async fn who_goes_away_keeps_the_turn_until_the_work_is_done() {
-        let checker = Arc::new(Checker::new(Policy::default(), ChecksAtOnce::new(1)));
-        let ((started, starts), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
-        let gone = tokio::spawn({
-            let checker = Arc::clone(&checker);
-            async move {
-                let work = move || (started.send(()), released.recv());
-                checker.in_turn(work).await
-            }
-        });
-        tokio::task::spawn_blocking(move || starts.recv()).await.unwrap().unwrap();
-        gone.abort();
-        assert!(gone.await.unwrap_err().is_cancelled());
-        assert_eq!(checker.turns.available_permits(), 0);
-        release.send(()).unwrap();
-        assert_eq!(checker.in_turn(|| 7).await, 7);
-    }
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use kiln_http::Turns;
 use kiln_tiles::{Checkpoint, Cosigner, Hash, NoteSignature, Subtree, VerifierKey};
-
-use crate::turns::Turns;
 
 /// The keys that cosign, all of them whatever is cosigned: two of different kinds, and more while keys are rotated.
 #[derive(Clone, Debug)]

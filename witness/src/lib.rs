@@ -32,7 +32,6 @@ mod submission;
 mod subtree;
 #[cfg(test)]
 mod testing;
-mod turns;
 mod writer;
 
 pub use bastion::{Bastion, BastionError, BastionRoots};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kiln_http::{
     ByteBudget, Handler, Incoming, Method, NotReady, Probe, Request, Response, StaticResource, StatusCode,
-    cors, etag_of, read_body, reply, respond,
+    Turns, cors, etag_of, read_body, reply, respond,
 };
 use kiln_tiles::{Cosignatures, Hash};
 
@@ -22,7 +22,6 @@ use crate::refusal::Refusal;
 use crate::store::{Store, StoreError};
 use crate::submission::Submission;
 use crate::subtree::SubtreeRequest;
-use crate::turns::Turns;
 use crate::writer::{Grant, Writer};
 
 /// The longest request, in bytes. A checkpoint with a dozen ML-DSA-44 cosignatures has 40 KiB.
