@@ -22,7 +22,7 @@ use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
 use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
 use crate::tree::Tree;
-use crate::witnesses::{Heard, Late, Said};
+use crate::witnesses::{Heard, Said};
 
 /// Why a log cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -232,17 +232,21 @@ impl<S: Store, G: Register> Writer<S, G> {
 
         let answers = Arc::new(Answers::default());
         let settler = Settler { log: log.clone(), id, tree: base, answers: answers.clone() };
-        let (tree, late) = (settler.tree.clone(), Late::default());
-        let (log_, time) = (log.clone(), record.time());
-        let publisher = Publisher { log: log_, tree, time, answers: answers.clone(), late };
+        let publisher = Publisher {
+            log: log.clone(),
+            tree: settler.tree.clone(),
+            time: record.time(),
+            answers: answers.clone(),
+            lacks: false,
+            asking: None,
+        };
         let settler = settler.settle(&rounds).await?;
         let (publisher, published) = match floors.published.filter(|standing| standing.head() == record.head)
         {
             Some(standing) => {
-                let mut publisher = publisher.with_published(&rounds);
+                let mut publisher = publisher.with_published(&rounds, &standing);
                 // A log that had no witnesses before, or others, is not ready for who asks for these.
-                let lacks = log.lacks_cosignatures(&standing);
-                let better = if lacks { publisher.refresh().await? } else { None };
+                let better = if publisher.lacks { publisher.refresh().await? } else { None };
                 (publisher, better.unwrap_or_else(|| Arc::new(standing)))
             }
             None => {

@@ -12,7 +12,7 @@ use crate::description::WitnessDescription;
 use crate::environment::Environment;
 use crate::floors::PublicCheckpoint;
 use crate::guard::Guard;
-use crate::witnesses::{LATE, Witnesses};
+use crate::witnesses::{WitnessOptions, Witnesses};
 
 /// A log: its key, the store it lives in, the guard that stands outside, and its dedup index.
 #[derive(Debug)]
@@ -142,15 +142,14 @@ impl<S: Store, G: Register> Log<S, G> {
         self.witnesses.as_ref().is_some_and(|witnesses| !witnesses.are_met_by(published.note()))
     }
 
-    /// Returns when a published checkpoint is to be cosigned anew; never without witnesses. One that lacks some, from
-    /// the time of another policy or of none, is so soon.
-    pub(crate) async fn refresh_is_due(&self, published: Option<&SignedCheckpoint>) {
+    /// Returns when the published checkpoint is to be cosigned anew; never without witnesses. One that lacks some
+    /// cosignatures is so soon.
+    pub(crate) async fn refresh_is_due(&self, lacks: bool) {
         let Some(witnesses) = &self.witnesses else { return std::future::pending().await };
-        let lacks = published.is_some_and(|published| self.lacks_cosignatures(published));
+        let WitnessOptions { patience, refresh, .. } = witnesses.options;
         // Who is late has answered by then, or never will.
-        let soon = witnesses.options.patience * (LATE + 1);
-        let pause = if lacks { soon } else { witnesses.options.refresh };
-        tokio::time::sleep(pause).await;
+        let soon = witnesses.options.longest() + patience;
+        tokio::time::sleep(if lacks { soon } else { refresh }).await;
     }
 
     /// Signs a checkpoint for this tree, with the log's own cosignature at this time, in seconds since 1970, if it has a

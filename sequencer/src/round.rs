@@ -36,7 +36,7 @@ use crate::pool::Submission;
 use crate::publish::{publish, read_checkpoint, republish};
 use crate::record::{HeadRecord, MAX_ROUNDS, Round};
 use crate::tree::Tree;
-use crate::witnesses::{Asked, Late, Proofs, collect, merge};
+use crate::witnesses::{Asked, Asking, Proofs, WitnessMode, collect, merge};
 
 /// The one who may add to a log, loaded and at rest: all that is committed is published.
 pub struct Writer<S: Store, G: Register> {
@@ -215,8 +215,10 @@ pub(crate) struct Publisher<S, G> {
     /// When it was signed last, in seconds since 1970: the log's own cosignatures never go back.
     pub(crate) time: u64,
     pub(crate) answers: Arc<Answers>,
-    /// Witnesses that have not answered yet for that tree.
-    pub(crate) late: Late,
+    /// Whether its checkpoint lacks cosignatures.
+    pub(crate) lacks: bool,
+    /// Those who were asked to cosign it, until all have answered or had time to.
+    pub(crate) asking: Option<Asking>,
 }
 
 impl<S: Store, G: Register> Publisher<S, G> {
@@ -227,35 +229,50 @@ impl<S: Store, G: Register> Publisher<S, G> {
         self,
         rounds: &[Arc<CommittedRound>],
     ) -> Result<(Self, Option<Arc<SignedCheckpoint>>), RoundError> {
-        let Self { log, tree: base, time, answers, mut late } = self;
+        let Self { log, tree: base, time, answers, lacks, mut asking } = self;
         // Nobody waits for lines under an older tree.
-        if late.give_up() {
-            return Err(RoundError::WitnessAhead);
-        }
+        asking.as_mut().map_or(Ok(()), Asking::give_up)?;
         let tree = newest(rounds, &base);
         let of_round = rounds.last().map_or_else(|| log.environment.0.unix_time(), |round| round.round.time);
         let time = time.max(of_round);
         let signed = log.sign(tree.head(), time).await;
-        let Some((signed, late)) = witnessed(&log, signed, rounds).await? else {
-            return Ok((Self { log, tree: base, time, answers, late: Late::default() }, None));
+        let Some(Witnessed { checkpoint, lacks, asking }) = witnessed(&log, signed, rounds).await? else {
+            return Ok((Self { log, tree: base, time, answers, lacks, asking: None }, None));
         };
         let entries = entries_of(rounds);
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: tree.head() };
-        let published = publish(&log, &lineage, signed).await?;
-        Ok((Self { log, tree, time, answers, late }, Some(published)))
+        let published = publish(&log, &lineage, checkpoint).await?;
+        Ok((Self { log, tree, time, answers, lacks, asking }, Some(published)))
     }
 
-    /// The same, after these rounds, the checkpoint of which was published before.
-    pub(crate) fn with_published(self, rounds: &[Arc<CommittedRound>]) -> Self {
-        Self { tree: newest(rounds, &self.tree), ..self }
+    /// The same, after these rounds, whose checkpoint was published before.
+    pub(crate) fn with_published(self, rounds: &[Arc<CommittedRound>], standing: &SignedCheckpoint) -> Self {
+        let lacks = self.log.lacks_cosignatures(standing);
+        Self { tree: newest(rounds, &self.tree), lacks, ..self }
+    }
+
+    /// The lines of witnesses that were late, when all have answered or had time to; never where nobody is late. It may
+    /// be dropped and called again.
+    pub(crate) async fn late_lines(&mut self) -> Result<Vec<NoteSignature>, RoundError> {
+        let Some(asking) = &mut self.asking else { return std::future::pending().await };
+        let lines = asking.late_lines().await?;
+        self.asking = None;
+        Ok(lines)
     }
 
     /// Publishes the lines of witnesses that were late, or cosigned anew, with the tree that is published already.
     pub(crate) async fn add_lines(
-        &self,
+        &mut self,
         lines: &[NoteSignature],
     ) -> Result<Option<Arc<SignedCheckpoint>>, RoundError> {
-        if lines.is_empty() { Ok(None) } else { republish(&self.log, self.tree.head(), lines).await }
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        let published = republish(&self.log, self.tree.head(), lines).await?;
+        if let Some(published) = &published {
+            self.lacks = self.log.lacks_cosignatures(published);
+        }
+        Ok(published)
     }
 
     /// Has the published tree signed and cosigned anew, for those who want to see that the log lives.
@@ -267,9 +284,10 @@ impl<S: Store, G: Register> Publisher<S, G> {
         }
         self.time = self.time.max(self.log.environment.0.unix_time());
         let signed = self.log.sign(self.tree.head(), self.time).await;
-        let Some((signed, late)) = witnessed(&self.log, signed, &[]).await? else { return Ok(None) };
-        self.late = late;
-        self.add_lines(signed.note().signatures()).await
+        let witnessed = witnessed(&self.log, signed, &[]).await?;
+        let Some(Witnessed { checkpoint, asking, .. }) = witnessed else { return Ok(None) };
+        self.asking = asking;
+        self.add_lines(checkpoint.note().signatures()).await
     }
 
     /// Answers whoever waited for this checkpoint, once this process shows it to readers too: who asks
@@ -279,26 +297,40 @@ impl<S: Store, G: Register> Publisher<S, G> {
     }
 }
 
-/// The checkpoint with the cosignatures that it needs, and those who are late with theirs; `None` where it lacks some.
+/// A checkpoint with the cosignatures that there are.
+struct Witnessed {
+    checkpoint: SignedCheckpoint,
+    /// Whether they are fewer than there should be.
+    lacks: bool,
+    /// Who was asked, and may be late.
+    asking: Option<Asking>,
+}
+
+/// The checkpoint with cosignatures; `None` where it lacks some that it needs to be published.
 async fn witnessed<S: Store, G: Register>(
     log: &Arc<Log<S, G>>,
     checkpoint: SignedCheckpoint,
     rounds: &[Arc<CommittedRound>],
-) -> Result<Option<(SignedCheckpoint, Late)>, RoundError> {
-    let Some(witnesses) = &log.witnesses else { return Ok(Some((checkpoint, Late::default()))) };
+) -> Result<Option<Witnessed>, RoundError> {
+    let Some(witnesses) = &log.witnesses else {
+        return Ok(Some(Witnessed { checkpoint, lacks: false, asking: None }));
+    };
     witnesses.recent.keep(rounds);
     let proofs = Proofs::new(log.clone(), witnesses.recent.clone(), checkpoint.head());
     let asked = Arc::new(Asked { checkpoint, trusted: log.trusted().clone(), proofs });
-    let collected = collect(witnesses, asked.clone()).await;
-    if collected.knows_more {
+    let mut asking = collect(witnesses, &asked).await;
+    if asking.knows_more() {
         return Err(RoundError::WitnessAhead);
     }
-    if !witnesses.may_publish(&collected) {
+    let lines = asking.take_lines();
+    let note = merge(asked.checkpoint.note(), &lines);
+    // All were verified when they came; a note that is full has not taken all.
+    let lacks = !asking.is_met() || !lines.iter().all(|line| note.signatures().contains(line));
+    if lacks && witnesses.options.mode == WitnessMode::Require {
         return Ok(None);
     }
-    let note = merge(asked.checkpoint.note(), &collected.lines);
-    let cosigned = log.trusted().open_note(note).map_err(Alarm::Checkpoint)?;
-    Ok(Some((cosigned, collected.late)))
+    let checkpoint = log.trusted().open_note(note).map_err(Alarm::Checkpoint)?;
+    Ok(Some(Witnessed { checkpoint, lacks, asking: Some(asking) }))
 }
 
 fn newest(rounds: &[Arc<CommittedRound>], base: &Tree) -> Tree {

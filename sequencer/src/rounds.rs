@@ -105,16 +105,16 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     ) -> Result<(), RoundError> {
         let mut rounds = Vec::new();
         loop {
-            let published = self.shared.state().published;
+            let lacks = publisher.lacks;
             let received = tokio::select! {
                 biased; // no dice but those that were handed in
                 received = settled.recv_many(&mut rounds, MAX_ROUNDS) => received,
-                lines = publisher.late.lines() => {
+                lines = publisher.late_lines() => {
                     let lines = lines?;
                     self.announce_if_new(publisher.add_lines(&lines).await)?;
                     continue;
                 }
-                () = self.shared.log.refresh_is_due(published.as_deref()) => {
+                () = self.shared.log.refresh_is_due(lacks) => {
                     let refreshed = self.watch_over(publisher.refresh()).await;
                     self.announce_if_new(refreshed)?;
                     continue;

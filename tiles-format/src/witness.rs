@@ -201,10 +201,10 @@ impl fmt::Display for Cosignatures {
     }
 }
 
-/// What a witness calls a log in the URLs that monitors read: SHA-256 of its origin, in hex.
+/// What a witness calls a log, in hex in the URLs that monitors read: SHA-256 of its origin.
 #[must_use]
-pub fn origin_hash(origin: &str) -> String {
-    sha256(&[origin.as_bytes()]).to_hex()
+pub fn origin_hash(origin: &str) -> Hash {
+    sha256(&[origin.as_bytes()])
 }
 
 /// The media type of [`size_answer`].

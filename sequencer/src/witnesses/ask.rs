@@ -34,6 +34,16 @@ pub(crate) struct Asked<S, G> {
     pub(crate) proofs: Proofs<S, G>,
 }
 
+/// A cosignature that was verified.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// The place in the policy of the witness that made it.
+    pub(super) place: usize,
+    /// When, by its own clock: never zero.
+    pub(super) time: u64,
+    pub(super) signature: NoteSignature,
+}
+
 /// Why a witness did not cosign. All but the last are its own doing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
@@ -88,13 +98,13 @@ impl Contact {
     pub(super) async fn cosign<S: Store, G: Register>(
         &self,
         asked: &Asked<S, G>,
-    ) -> Result<Vec<NoteSignature>, Fault> {
+    ) -> Result<Vec<Line>, Fault> {
         let head = asked.checkpoint.head();
-        let mut state = self.state.lock().await;
+        let mut size = self.size.lock().await;
         let mut said = 0;
         for _ in 0..TRIES {
             // Who was never asked is asked from the beginning, and says where it is.
-            let old = state.size.unwrap_or(0);
+            let old = size.unwrap_or(0);
             let proof = asked.proofs.from(old).await?.unwrap_or_default();
             let checkpoint = asked.checkpoint.note().clone();
             let body = AddCheckpoint { old, proof, checkpoint }.to_string();
@@ -103,7 +113,7 @@ impl Contact {
             match status {
                 200 => {
                     let lines = self.verified(&asked.checkpoint, &body)?;
-                    state.size = Some(head.size());
+                    *size = Some(head.size());
                     return Ok(lines);
                 }
                 409 => said = parse_size(&body)?,
@@ -114,31 +124,30 @@ impl Contact {
                 let shown = shown.is_some_and(|tree| tree.size() > head.size());
                 return Err(Fault::Ahead { theirs: said, ours: head.size(), shown });
             }
-            state.size = Some(said);
+            *size = Some(said);
         }
         Err(Fault::Conflict(said))
     }
 
-    fn verified(&self, checkpoint: &SignedCheckpoint, answer: &[u8]) -> Result<Vec<NoteSignature>, Fault> {
+    fn verified(&self, checkpoint: &SignedCheckpoint, answer: &[u8]) -> Result<Vec<Line>, Fault> {
         let answer = Cosignatures::parse(answer)?;
         let text = checkpoint.note().unverified_text();
         let mut lines = Vec::new();
-        for key in &self.keys {
+        for (place, key) in &self.keys {
             let Some(line) = answer.lines().iter().find(|line| line.is_by(key)) else { continue };
             if !key.verify(text, line.signature()) {
                 return Err(Fault::Signature);
             }
-            if key.time_of(line).is_none_or(|time| time == 0) {
-                return Err(Fault::NoTime);
-            }
-            lines.push(line.clone());
+            let time = key.time_of(line).filter(|time| *time > 0).ok_or(Fault::NoTime)?;
+            lines.push(Line { place: *place, time, signature: line.clone() });
         }
         if lines.is_empty() { Err(Fault::OtherKey) } else { Ok(lines) }
     }
 
     /// The tree of this log that the witness shows monitors, if the log signed it.
     async fn shown(&self, log: &TrustedLog) -> Option<TreeHead> {
-        let shown = timeout(PATIENCE_TO_SEE, self.client.checkpoint(origin_hash(log.origin()))).await;
+        let shown =
+            timeout(PATIENCE_TO_SEE, self.client.checkpoint(origin_hash(log.origin()).to_hex())).await;
         let body = shown.ok()?.ok()??;
         log.open(&body).ok().map(|checkpoint| checkpoint.head())
     }
@@ -228,9 +237,8 @@ impl Said {
                 _ => heard.trees.extend(shown.filter(|tree| tree.size() > 0)),
             }
         }
-        let places: Vec<usize> =
-            ahead.iter().flat_map(|(contact, ..)| contact.places.iter().copied()).collect();
-        let blocked = !ahead.is_empty() && !witnesses.are_enough_without(&places);
+        let places: Vec<usize> = ahead.iter().flat_map(|(contact, ..)| contact.places()).collect();
+        let blocked = witnesses.are_blocked_by(&places);
         for (contact, known, shown) in ahead {
             if shown || blocked {
                 heard.ahead.get_or_insert((contact.name.to_string(), known));

@@ -7,169 +7,162 @@ use kiln_tiles::NoteSignature;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
-use super::ask::{Asked, Fault};
-use super::{Contact, WitnessMode, Witnesses, merge};
+use super::ask::{Asked, Fault, Line};
+use super::{Contact, WitnessMode, Witnesses};
 use crate::failed_round::RoundError;
 
-type Answered = (Arc<Contact>, Result<Vec<NoteSignature>, Fault>);
+type Answered = (Arc<Contact>, Result<Vec<Line>, Fault>);
 
 /// What it is called in metrics that a witness cosigned.
 const COSIGNED: &str = "cosigned";
 
-/// How many times as long as a round waits a witness may take, for its line to be published late.
-pub(crate) const LATE: u32 = 4;
-
-/// What came of asking.
+/// Witnesses that were asked to cosign a checkpoint, and what they answered so far.
 #[derive(Debug)]
-pub(crate) struct Collected {
-    /// Verified lines.
-    pub(crate) lines: Vec<NoteSignature>,
-    /// Whether the quorum is met.
-    pub(crate) met: bool,
-    /// A witness that is to be believed knows a larger tree: the log is to be loaded anew.
-    pub(crate) knows_more: bool,
-    /// Those that have not answered yet.
-    pub(crate) late: Late,
-}
-
-/// Witnesses that are still busy with a checkpoint.
-#[derive(Debug, Default)]
-pub(crate) struct Late {
-    asked: JoinSet<Answered>,
-    waiting: Vec<Arc<Contact>>,
-    until: Option<Instant>,
-    witnesses: Option<Arc<Witnesses>>,
+pub(crate) struct Asking {
+    witnesses: Arc<Witnesses>,
     size: u64,
+    until: Instant,
+    asked: JoinSet<Answered>,
+    /// Who has not answered yet.
+    waiting: Vec<Arc<Contact>>,
+    /// Lines that nobody took yet.
     lines: Vec<NoteSignature>,
-    /// Whether one of all who were asked shows a larger tree that this log signed.
-    knows_more: bool,
+    /// The places in the policy of those who cosigned, and of those who say that they know a larger tree.
+    cosigned: Vec<usize>,
+    ahead: Vec<usize>,
+    /// Whether one of these shows it, signed by this log.
+    shown: bool,
 }
 
 /// Asks all witnesses to cosign, and returns when enough have, when no more answer, or when time is up.
 pub(crate) async fn collect<S: Store, G: Register>(
     witnesses: &Arc<Witnesses>,
-    asked: Arc<Asked<S, G>>,
-) -> Collected {
-    let (size, begun) = (asked.checkpoint.head().size(), Instant::now());
-    let mut set = JoinSet::new();
-    for contact in &witnesses.contacts {
-        let (contact, asked) = (contact.clone(), asked.clone());
-        set.spawn(async move {
-            let outcome = contact.cosign(&asked).await;
-            (contact, outcome)
-        });
+    asked: &Arc<Asked<S, G>>,
+) -> Asking {
+    let begun = Instant::now();
+    let mut asking = Asking::begin(witnesses, asked, begun);
+    let options = &witnesses.options;
+    let deadline = match options.mode {
+        // Without the quorum there is nothing else to do than to wait for it.
+        WitnessMode::Require => begun + options.longest(),
+        WitnessMode::Prefer => begun + options.patience,
+    };
+    while !asking.is_met()
+        && let Ok(Some(answered)) = timeout_at(deadline, asking.asked.join_next()).await
+    {
+        asking.take(answered);
     }
-    // Without the quorum there is nothing else to do than to wait for it.
-    let times = if witnesses.options.mode == WitnessMode::Require { LATE } else { 1 };
-    let deadline = begun + witnesses.options.patience * times;
-    let (mut lines, mut ahead, mut shown) = (Vec::new(), Vec::new(), false);
-    let mut note = asked.checkpoint.note().clone();
-    let mut waiting = witnesses.contacts.clone();
-    let mut met = witnesses.are_met_by(&note);
-    while !met && let Ok(Some(answered)) = timeout_at(deadline, set.join_next()).await {
-        let Ok((contact, outcome)) = answered else { continue };
-        waiting.retain(|other| !Arc::ptr_eq(other, &contact));
-        if let Err(Fault::Ahead { shown: this, .. }) = &outcome {
-            ahead.extend(&contact.places);
-            shown |= this;
-        }
-        let fresh = witnesses.take(size, &contact, outcome);
-        note = merge(&note, &fresh);
-        lines.extend(fresh);
-        met = witnesses.are_met_by(&note);
-    }
-    let knows_more = shown || (!ahead.is_empty() && !witnesses.are_enough_without(&ahead));
-    let until = Some(begun + witnesses.options.patience * LATE);
-    let witnesses = Some(witnesses.clone());
-    let late = Late { asked: set, waiting, until, witnesses, size, lines: Vec::new(), knows_more };
-    Collected { lines, met, knows_more, late }
+    asking
 }
 
-impl Witnesses {
-    /// Whether a checkpoint may be published with what was collected.
-    pub(crate) fn may_publish(&self, collected: &Collected) -> bool {
-        collected.met || self.options.mode == WitnessMode::Prefer
-    }
-
-    /// Counts what a witness did, and says it where it is at fault.
-    fn take(
-        &self,
-        size: u64,
-        contact: &Contact,
-        outcome: Result<Vec<NoteSignature>, Fault>,
-    ) -> Vec<NoteSignature> {
-        let name = contact.name.to_string();
-        let label = outcome.as_ref().map_or_else(Fault::label, |_| COSIGNED);
-        self.counters.count(&name, label);
-        let news = contact.is_news(label);
-        match outcome {
-            Ok(lines) => {
-                if news {
-                    tracing::info!(witness = name, size, "it cosigns");
-                }
-                for (key, &place) in contact.keys.iter().zip(&contact.places) {
-                    if let Some(line) = lines.iter().find(|line| line.is_by(key)) {
-                        let named = self.quorum.witnesses()[place].name.to_string();
-                        self.counters.cosigned(&named, size, key.time_of(line).unwrap_or(0));
-                    }
-                }
-                lines
-            }
-            Err(fault) => {
-                // Once for as long as it lasts, not with each round.
-                if news {
-                    tracing::warn!(witness = name, size, "no cosignature: {fault}");
-                }
-                Vec::new()
-            }
+impl Asking {
+    fn begin<S: Store, G: Register>(
+        witnesses: &Arc<Witnesses>,
+        asked: &Arc<Asked<S, G>>,
+        begun: Instant,
+    ) -> Self {
+        let mut set = JoinSet::new();
+        for contact in &witnesses.contacts {
+            let (contact, asked) = (contact.clone(), asked.clone());
+            set.spawn(async move {
+                let outcome = contact.cosign(&asked).await;
+                (contact, outcome)
+            });
+        }
+        Self {
+            size: asked.checkpoint.head().size(),
+            until: begun + witnesses.options.longest(),
+            asked: set,
+            waiting: witnesses.contacts.clone(),
+            lines: Vec::new(),
+            cosigned: Vec::new(),
+            ahead: Vec::new(),
+            shown: false,
+            witnesses: witnesses.clone(),
         }
     }
-}
 
-impl Late {
-    /// The lines of those that were late, when all have answered or had time to; never where nobody is late.
-    ///
-    /// It may be dropped and called again.
+    /// Whether those who cosigned are enough.
+    pub(crate) fn is_met(&self) -> bool {
+        self.witnesses.quorum.is_met_by(|place| self.cosigned.contains(&place))
+    }
+
+    /// Whether a larger tree is to be believed in: the log is to be loaded anew.
+    pub(crate) fn knows_more(&self) -> bool {
+        self.shown || self.witnesses.are_blocked_by(&self.ahead)
+    }
+
+    /// The lines that came since they were last taken.
+    pub(crate) fn take_lines(&mut self) -> Vec<NoteSignature> {
+        std::mem::take(&mut self.lines)
+    }
+
+    /// The lines of those that were late, when all have answered or had time to. It may be dropped and called again.
     ///
     /// # Errors
     /// Where one of them shows a larger tree: the log is to be loaded anew.
-    pub(crate) async fn lines(&mut self) -> Result<Vec<NoteSignature>, RoundError> {
-        let Some(until) = self.until else { return std::future::pending().await };
-        while let Ok(Some(answered)) = timeout_at(until, self.asked.join_next()).await {
+    pub(crate) async fn late_lines(&mut self) -> Result<Vec<NoteSignature>, RoundError> {
+        while let Ok(Some(answered)) = timeout_at(self.until, self.asked.join_next()).await {
             self.take(answered);
         }
-        self.until = None;
-        self.give_up();
-        if self.knows_more { Err(RoundError::WitnessAhead) } else { Ok(std::mem::take(&mut self.lines)) }
+        self.give_up()?;
+        Ok(self.take_lines())
     }
 
-    fn take(&mut self, answered: Result<Answered, JoinError>) {
-        let (Ok((contact, outcome)), Some(witnesses)) = (answered, &self.witnesses) else { return };
-        self.waiting.retain(|other| !Arc::ptr_eq(other, &contact));
-        self.knows_more |= matches!(outcome, Err(Fault::Ahead { shown: true, .. }));
-        self.lines.extend(witnesses.take(self.size, &contact, outcome));
-    }
-
-    /// Asks nobody any more; who has not answered was too slow for this tree. Whether one of those who have shows a larger
-    /// tree.
-    pub(crate) fn give_up(&mut self) -> bool {
+    /// Asks nobody any more; who has not answered was too slow for this tree.
+    ///
+    /// # Errors
+    /// Where one of those who have answered shows a larger tree.
+    pub(crate) fn give_up(&mut self) -> Result<(), RoundError> {
         while let Some(answered) = self.asked.try_join_next() {
             self.take(answered);
         }
         self.asked.abort_all();
-        let slow: Vec<_> = self.waiting.drain(..).collect();
-        if let Some(witnesses) = &self.witnesses {
-            for contact in slow {
-                witnesses.take(self.size, &contact, Err(Fault::Late));
-            }
+        for contact in std::mem::take(&mut self.waiting) {
+            self.tell(&contact, &Err(Fault::Late));
         }
-        self.knows_more
+        // Who is late is believed no number: the others were enough, or are done without.
+        if self.shown { Err(RoundError::WitnessAhead) } else { Ok(()) }
+    }
+
+    fn take(&mut self, answered: Result<Answered, JoinError>) {
+        let Ok((contact, outcome)) = answered else { return };
+        self.waiting.retain(|other| !Arc::ptr_eq(other, &contact));
+        self.tell(&contact, &outcome);
+        match outcome {
+            Ok(lines) => {
+                self.cosigned.extend(lines.iter().map(|line| line.place));
+                self.lines.extend(lines.into_iter().map(|line| line.signature));
+            }
+            Err(Fault::Ahead { shown, .. }) => {
+                self.ahead.extend(contact.places());
+                self.shown |= shown;
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Counts what a witness did, and says it: once for as long as it lasts, not with each round.
+    fn tell(&self, contact: &Contact, outcome: &Result<Vec<Line>, Fault>) {
+        let Self { witnesses, size, .. } = self;
+        let name = contact.name.to_string();
+        let label = outcome.as_ref().map_or_else(Fault::label, |_| COSIGNED);
+        witnesses.counters.count(&name, label);
+        for line in outcome.iter().flatten() {
+            let named = witnesses.quorum.witnesses()[line.place].name.to_string();
+            witnesses.counters.cosigned(&named, *size, line.time);
+        }
+        match outcome {
+            _ if !contact.is_news(label) => {}
+            Ok(_) => tracing::info!(witness = name, size, "it cosigns"),
+            Err(fault) => tracing::warn!(witness = name, size, "no cosignature: {fault}"),
+        }
     }
 }
 
 /// However it ends, it is told who was too slow.
-impl Drop for Late {
+impl Drop for Asking {
     fn drop(&mut self) {
-        self.give_up();
+        let _ = self.give_up();
     }
 }

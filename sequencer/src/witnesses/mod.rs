@@ -27,7 +27,7 @@ use kiln_tiles::{Note, NoteSignature, PolicyName, Quorum, VerifierKey};
 use tokio::sync::Mutex;
 
 pub(crate) use ask::{Asked, Heard, Said, ask_all};
-pub(crate) use collect::{LATE, Late, collect};
+pub(crate) use collect::{Asking, collect};
 pub(crate) use counters::Counters;
 pub(crate) use proofs::{Proofs, RecentTiles};
 
@@ -77,6 +77,15 @@ pub struct WitnessOptions {
     pub refresh: Duration,
 }
 
+impl WitnessOptions {
+    /// How long a witness may take at the most: with [`WitnessMode::Require`] for its line to count, else for it to be
+    /// published late.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        4 * self.patience
+    }
+}
+
 impl Default for WitnessOptions {
     fn default() -> Self {
         Self {
@@ -100,22 +109,15 @@ pub struct Witnesses {
 /// One who is asked: a submission prefix, and the witnesses of the policy that answer there.
 #[derive(Debug)]
 struct Contact {
-    /// Their places in the policy.
-    places: Vec<usize>,
-    keys: Vec<VerifierKey>,
     /// What the policy calls the first of them.
     name: PolicyName,
+    /// Their places in the policy, and their keys.
+    keys: Vec<(usize, VerifierKey)>,
     client: Box<dyn WitnessClient>,
-    state: Mutex<ContactState>,
+    /// The size of the tree that it cosigned last. Whoever holds the lock talks to it.
+    size: Mutex<Option<u64>>,
     /// What was last told of it.
     told: std::sync::Mutex<Told>,
-}
-
-/// What is remembered of a witness. Whoever holds the lock talks to it.
-#[derive(Debug, Default)]
-struct ContactState {
-    /// The size of the tree that it cosigned last.
-    size: Option<u64>,
 }
 
 /// What people were told of a witness, so that they are told once.
@@ -129,6 +131,10 @@ struct Told {
 const LATE_IN_A_ROW: u32 = 3;
 
 impl Contact {
+    fn places(&self) -> impl Iterator<Item = usize> {
+        self.keys.iter().map(|(place, _)| *place)
+    }
+
     /// Whether this is another thing to tell of it than the last.
     fn is_news(&self, what: &'static str) -> bool {
         let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -154,21 +160,20 @@ impl Witnesses {
             let Some(url) = &witness.url else { continue };
             let url = url.as_str().ok_or_else(|| WitnessSetupError::Url(witness.name.clone()))?;
             if let Some((_, contact)) = contacts.iter_mut().find(|(known, _)| known == url) {
-                contact.places.push(place);
-                contact.keys.push(witness.key.clone());
+                contact.keys.push((place, witness.key.clone()));
                 continue;
             }
             let contact = Contact {
-                places: vec![place],
-                keys: vec![witness.key.clone()],
                 name: witness.name.clone(),
+                keys: vec![(place, witness.key.clone())],
                 client: connect(url)?,
-                state: Mutex::default(),
+                size: Mutex::default(),
                 told: std::sync::Mutex::default(),
             };
             contacts.push((url.to_owned(), contact));
         }
-        let reachable = |place| contacts.iter().any(|(_, contact)| contact.places.contains(&place));
+        let reachable =
+            |place| contacts.iter().any(|(_, contact)| contact.places().any(|known| known == place));
         if !quorum.is_met_by(reachable) {
             return Err(WitnessSetupError::Unreachable(quorum.name()).into());
         }
@@ -181,9 +186,9 @@ impl Witnesses {
         self.quorum.judge(note).is_ok_and(|verdict| verdict.met)
     }
 
-    /// Whether the quorum can be met without those at these places of the policy.
-    fn are_enough_without(&self, places: &[usize]) -> bool {
-        self.quorum.is_met_by(|place| !places.contains(&place))
+    /// Whether there are some at these places of the policy, without whom the quorum cannot be met.
+    fn are_blocked_by(&self, places: &[usize]) -> bool {
+        !places.is_empty() && !self.quorum.is_met_by(|place| !places.contains(&place))
     }
 }
 
@@ -201,23 +206,23 @@ pub enum WitnessSetupError {
     Unreachable(PolicyName),
 }
 
-/// A note with these lines in it: each in the place of an older one by the same key, else at the end.
+/// A note with these lines in it: each in the place of an earlier one by the same key, else at the end.
 ///
 /// No line is dropped that another key made. A note that is full takes no more.
 pub(crate) fn merge(note: &Note, lines: &[NoteSignature]) -> Note {
-    lines.iter().fold(note.clone(), |note, line| {
-        let same = |known: &NoteSignature| known.name() == line.name() && known.key_id() == line.key_id();
-        // A cosignature begins with its time, so the larger one is the later one.
-        let earlier = |known: &NoteSignature| same(known) && known.signature() < line.signature();
-        let text = note.unverified_text().to_owned();
-        let merged = if note.signatures().iter().any(same) {
-            let place = |known: &NoteSignature| if earlier(known) { line.clone() } else { known.clone() };
-            Note::new(text, note.signatures().iter().map(place).collect())
-        } else {
-            note.clone().with(line.clone())
-        };
-        merged.unwrap_or(note)
-    })
+    let mut merged = note.signatures().to_vec();
+    for line in lines {
+        let has_room = merged.len() < Note::MAX_SIGNATURES;
+        let same =
+            |known: &&mut NoteSignature| known.name() == line.name() && known.key_id() == line.key_id();
+        match merged.iter_mut().find(same) {
+            // A cosignature begins with its time, so the larger one is the later one.
+            Some(known) if known.signature() < line.signature() => *known = line.clone(),
+            None if has_room => merged.push(line.clone()),
+            _ => {}
+        }
+    }
+    Note::new(note.unverified_text().to_owned(), merged).unwrap_or_else(|_| note.clone())
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ impl WitnessClient for Fake {
     }
 
     fn checkpoint(&self, origin_hash: String) -> BoxFuture<'_, Result<Option<Bytes>, WitnessError>> {
-        assert_eq!(origin_hash, kiln_tiles::origin_hash(self.0.log.origin()));
+        assert_eq!(origin_hash, kiln_tiles::origin_hash(self.0.log.origin()).to_hex());
         let (way, shown) = {
             let state = self.0.state.lock().expect("nobody panicked");
             (state.way, state.shown.clone())

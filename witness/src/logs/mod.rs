@@ -7,8 +7,7 @@ mod per_day;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_tiles::{Hash, VerifierKey};
-use sha2::{Digest, Sha256};
+use kiln_tiles::{Hash, VerifierKey, origin_hash};
 
 pub use known::{KnownLogs, KnownLogsError, Taken};
 pub use list::{LogList, ParseLogListError};
@@ -41,16 +40,12 @@ impl Log {
         &self.keys
     }
 
-    /// What it is called in URLs and in the store.
+    /// What it is called in URLs and in the store: the
+    /// [origin hash](https://c2sp.org/tlog-witness#monitor-retrieval-mechanism).
     #[must_use]
     pub fn origin_hash(&self) -> Hash {
         origin_hash(&self.origin)
     }
-}
-
-/// The [origin hash](https://c2sp.org/tlog-witness#monitor-retrieval-mechanism): SHA-256 of the origin.
-pub(crate) fn origin_hash(origin: &str) -> Hash {
-    Hash::from_bytes(Sha256::digest(origin.as_bytes()).into())
 }
 
 /// Logs by their origin.

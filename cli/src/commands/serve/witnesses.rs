@@ -10,11 +10,12 @@ use kiln_sequencer::{
     MAX_WITNESS_ANSWER, WitnessAnswer, WitnessClient, WitnessError, WitnessMode, WitnessOptions,
     WitnessSetupError, Witnesses,
 };
-use kiln_tiles::{Policy, VerifierKey};
+use kiln_tiles::{Note, VerifierKey};
 
 use crate::failure::Failure;
 use crate::quantity::parse_span;
 use crate::reading;
+use crate::trust::read_policy;
 
 /// Which witnesses are asked, and what is done without them.
 #[derive(clap::Args, Clone, Debug)]
@@ -48,9 +49,9 @@ impl WitnessArgs {
     /// names nobody who could be asked.
     pub(super) fn open(&self, vkey: &VerifierKey) -> Result<Option<Witnesses>, Failure> {
         let Some(path) = &self.policy else { return Ok(None) };
-        let file = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
-        let at = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
-        let policy = Policy::parse(&file).map_err(|error| at(&error))?;
+        let policy = read_policy(path)?;
+        let at =
+            |error: &dyn std::fmt::Display| Failure::usage(error.to_string()).at(&path.display().to_string());
         if !policy.logs().is_empty() && !policy.logs().iter().any(|log| log.key == *vkey) {
             return Err(at(&format_args!("the policy names logs, and {vkey} is none of them")));
         }
@@ -62,7 +63,7 @@ impl WitnessArgs {
             patience: self.witness_timeout,
             refresh: self.republish,
         };
-        let connect = |url: &str| HttpWitness::open(url, self.witness_timeout).map_err(|error| at(&error));
+        let connect = |url: &str| HttpWitness::open(url, options.longest()).map_err(|error| at(&error));
         let witnesses = Witnesses::new(policy.quorum().clone(), options, |url| connect(url).map_err(Setup));
         witnesses.map(Some).map_err(|Setup(failure)| failure)
     }
@@ -81,12 +82,9 @@ impl From<WitnessSetupError> for Setup {
 #[derive(Debug)]
 struct HttpWitness(ApiClient);
 
-/// How many times as long as a round waits a witness may take.
-const LATE: u32 = 4;
-
 impl HttpWitness {
-    fn open(url: &str, patience: Duration) -> Result<Box<dyn WitnessClient>, kiln_client::HttpSetupError> {
-        let options = reading::http_options().retries(0).timeout(patience * LATE);
+    fn open(url: &str, longest: Duration) -> Result<Box<dyn WitnessClient>, kiln_client::HttpSetupError> {
+        let options = reading::http_options().retries(0).timeout(longest);
         Ok(Box::new(Self(ApiClient::new(url.trim_end_matches('/'), options)?)))
     }
 }
@@ -105,7 +103,7 @@ impl WitnessClient for HttpWitness {
 
     fn checkpoint(&self, origin_hash: String) -> BoxFuture<'_, Result<Option<Bytes>, WitnessError>> {
         Box::pin(async move {
-            let answer = self.0.get(&format!("{origin_hash}/checkpoint"), MAX_CHECKPOINT).await?;
+            let answer = self.0.get(&format!("{origin_hash}/checkpoint"), Note::MAX_SIZE).await?;
             match answer.status() {
                 200 => Ok(Some(answer.body().clone())),
                 404 => Ok(None),
@@ -114,6 +112,3 @@ impl WitnessClient for HttpWitness {
         })
     }
 }
-
-/// The longest checkpoint: that of a note.
-const MAX_CHECKPOINT: usize = 1 << 20;
