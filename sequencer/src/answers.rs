@@ -1,11 +1,12 @@
 //! Which index each entry of a batch gets, and who waits to hear of it.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kiln_tiles::{Hash, SignedCheckpoint};
+use foldhash::fast::RandomState;
+use kiln_tiles::SignedCheckpoint;
 use tokio::sync::oneshot;
 
+use crate::dedup::LeafMap;
 use crate::entry::Entry;
 use crate::pool::{Answer, Submission, Wait};
 
@@ -41,7 +42,7 @@ pub(crate) struct Assigned {
     /// The entries that are new, in the order of their indices.
     pub(crate) fresh: Vec<Entry>,
     /// The index of each of them; empty without dedup.
-    pub(crate) indices: HashMap<Hash, u64>,
+    pub(crate) indices: LeafMap,
     /// Who waits for them, and for those that the log has already.
     pub(crate) waiting: Vec<Waiting>,
 }
@@ -49,8 +50,10 @@ pub(crate) struct Assigned {
 /// Gives each entry of a batch its index: the one `found` for it, entry by entry, or the next from
 /// `next` on. With `dedup`, equal entries within the batch share one.
 pub(crate) fn assign(batch: Vec<Submission>, found: &[Option<u64>], next: u64, dedup: bool) -> Assigned {
-    let mut found = found.iter();
-    let mut assigner = Assigner { next, dedup, fresh: Vec::new(), seen: HashMap::new() };
+    let (mut found, fresh) = (found.iter(), Vec::with_capacity(found.len()));
+    let room = if dedup { found.len() } else { 0 };
+    let seen = LeafMap::with_capacity_and_hasher(room, RandomState::default());
+    let mut assigner = Assigner { next, dedup, fresh, seen };
     let mut waiting = Vec::with_capacity(batch.len());
     for Submission { entries, wait, answer } in batch {
         let before = assigner.fresh.len();
@@ -66,7 +69,7 @@ struct Assigner {
     next: u64,
     dedup: bool,
     fresh: Vec<Entry>,
-    seen: HashMap<Hash, u64>,
+    seen: LeafMap,
 }
 
 impl Assigner {
@@ -163,7 +166,7 @@ mod tests {
         assert_eq!(duplicates, [0, 2, 1]);
         let fresh: Vec<_> = assigned.fresh.iter().map(Entry::bytes).collect();
         assert_eq!(fresh, ["a", "b"]);
-        assert_eq!(assigned.indices, HashMap::from([(Hash::leaf(b"a"), 10), (Hash::leaf(b"b"), 11)]));
+        assert_eq!(assigned.indices, [(Hash::leaf(b"a"), 10), (Hash::leaf(b"b"), 11)].into_iter().collect());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Loading a log: who knows what of it, what the head says, and the rounds that were not finished.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use kiln_storage::{Loaded, Register, StorageError, StorageErrorKind, Store, SwapError};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::alarm::{Alarm, Voice};
 use crate::answers::Answers;
 use crate::commit::Head;
-use crate::dedup::{Dedup, DedupError, Known};
+use crate::dedup::{Dedup, DedupError, Known, LeafMap};
 use crate::entry::Entry;
 use crate::failed_round::RoundError;
 use crate::floors::{Floors, Voucher};
@@ -289,7 +289,7 @@ fn grow(base: &Tree, record: &HeadRecord) -> Result<Vec<Arc<CommittedRound>>, Lo
     let grown = record.rounds.iter().map(|round| {
         let objects = tree.append(&round.entries);
         let (round, tree) = (round.clone(), tree.clone());
-        Arc::new(CommittedRound { round, tree, objects, indices: HashMap::new(), started: Instant::now() })
+        Arc::new(CommittedRound { round, tree, objects, indices: LeafMap::default(), started: Instant::now() })
     });
     let rounds = grown.collect();
     let (found, expected) = (tree.head(), record.head);

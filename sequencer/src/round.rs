@@ -16,7 +16,7 @@
 //!
 //! Recovery enters at [`Settler::settle`], on the same code.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use kiln_storage::{CreateError, Object, Register, Store};
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use crate::alarm::Alarm;
 use crate::answers::{Answers, assign};
 use crate::commit::Head;
-use crate::dedup::{DedupError, Known};
+use crate::dedup::{DedupError, Known, LeafMap};
 use crate::entry::Entry;
 use crate::failed_round::{RoundError, back_off};
 use crate::lineage::Lineage;
@@ -67,7 +67,7 @@ pub(crate) struct CommittedRound {
     /// What the tree implies with it and did not before.
     pub(crate) objects: Vec<Object>,
     /// The index of each of its entries, until the dedup index knows; empty without dedup.
-    pub(crate) indices: HashMap<Hash, u64>,
+    pub(crate) indices: LeafMap,
     pub(crate) started: Instant,
 }
 
@@ -120,7 +120,7 @@ impl<S: Store, G: Register> Committer<S, G> {
     fn plan(
         &self,
         entries: Vec<Entry>,
-        indices: HashMap<Hash, u64>,
+        indices: LeafMap,
         started: Instant,
     ) -> (CommittedRound, HeadRecord) {
         let mut tree = self.tree.clone();

@@ -1,11 +1,11 @@
 //! Leaves on their way from memory to a run of their own: no more come to them, and they are found meanwhile.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use kiln_tiles::Hash;
 
+use super::LeafMap;
 use super::directory::fraction;
 use super::fault::Fault;
 use super::making::Making;
@@ -15,13 +15,13 @@ use super::run::{Run, RunWriter, Stretch};
 /// The index of each leaf of a stretch that is being written.
 #[derive(Debug)]
 pub(super) struct Frozen {
-    leaves: Arc<HashMap<Hash, u64>>,
+    leaves: Arc<LeafMap>,
     making: Making,
 }
 
 impl Frozen {
     /// Begins to write the run of a stretch, which has these leaves.
-    pub(super) fn write(folder: &Path, stretch: Stretch, leaves: HashMap<Hash, u64>) -> Result<Self, Fault> {
+    pub(super) fn write(folder: &Path, stretch: Stretch, leaves: LeafMap) -> Result<Self, Fault> {
         let (folder, leaves) = (folder.to_owned(), Arc::new(leaves));
         let written = Arc::clone(&leaves);
         let work = move |_: &_| Ok(write(&folder, stretch, &written)?);
@@ -44,9 +44,12 @@ impl Frozen {
     }
 }
 
-fn write(folder: &Path, stretch: Stretch, leaves: &HashMap<Hash, u64>) -> Result<Run, Fault> {
+fn write(folder: &Path, stretch: Stretch, leaves: &LeafMap) -> Result<Run, Fault> {
     let mut records: Vec<_> = leaves.iter().map(|(&leaf, &index)| Record { leaf, index }).collect();
-    records.sort_unstable_by_key(|record| (fraction(&record.leaf), record.leaf));
+    // The rest of a leaf hardly ever counts.
+    records.sort_unstable_by(|a, b| {
+        fraction(&a.leaf).cmp(&fraction(&b.leaf)).then_with(|| a.leaf.cmp(&b.leaf))
+    });
     let mut writer = RunWriter::create(folder, stretch, records.len() as u64)?;
     records.into_iter().try_for_each(|record| writer.push(record))?;
     writer.finish()

@@ -19,13 +19,16 @@ mod page;
 mod run;
 mod runs;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use disk::Disk;
 use fault::Fault;
 use kiln_tiles::{Hash, TreeHead};
+
+/// Leaf hashes in memory. A key that is drawn at each start keeps those who search for leaves that would share a place
+/// from finding any; that a leaf is a hash already is not enough.
+pub(crate) type LeafMap = foldhash::HashMap<Hash, u64>;
 
 /// Which leaf hash has which index.
 #[derive(Clone, Debug)]
@@ -40,7 +43,7 @@ enum Index {
 
 #[derive(Debug)]
 struct Memory {
-    indices: HashMap<Hash, u64>,
+    indices: LeafMap,
     covered: TreeHead,
 }
 
@@ -72,7 +75,7 @@ impl Dedup {
     /// An index that is built anew at each start and grows with the log: for tests and small logs.
     #[must_use]
     pub fn in_memory() -> Self {
-        let memory = Memory { indices: HashMap::new(), covered: TreeHead::empty() };
+        let memory = Memory { indices: LeafMap::default(), covered: TreeHead::empty() };
         Self(Index::Memory(Arc::new(Mutex::new(memory))))
     }
 
@@ -148,7 +151,7 @@ impl Dedup {
         match &self.0 {
             Index::Off => Ok(()),
             Index::Memory(memory) => {
-                *lock(memory) = Memory { indices: HashMap::new(), covered: TreeHead::empty() };
+                *lock(memory) = Memory { indices: LeafMap::default(), covered: TreeHead::empty() };
                 Ok(())
             }
             Index::Disk(disk) => Ok(disk.clear()?),

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use kiln_tiles::{Hash, TreeHead};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::directory::{self, Builder, Directory};
+use super::directory::{self, Builder, Directory, Probe};
 use super::fault::Fault;
 use super::page::{self, PAGE, Page, Record};
 
@@ -125,9 +125,9 @@ impl Run {
         self.directory.records()
     }
 
-    /// The index of a leaf, if this run has it.
-    pub(super) fn find(&mut self, leaf: &Hash) -> Result<Option<u64>, Fault> {
-        match self.directory.find(leaf) {
+    /// The index of a leaf, if this run has it, and its probe.
+    pub(super) fn find(&mut self, leaf: &Hash, probe: &Probe) -> Result<Option<u64>, Fault> {
+        match self.directory.find(probe) {
             Some(positions) if !positions.is_empty() => {
                 let (first, last) = (positions.start, positions.end - 1);
                 self.search(leaf, first / page::RECORDS as u64, last / page::RECORDS as u64)

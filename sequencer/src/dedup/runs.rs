@@ -6,20 +6,20 @@
 //! less then, and the log adds the rest again. What was only in memory when a process died is added again as well.
 //! Runs are written and merged in the background, and only a merge waits for the disk.
 
-use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use foldhash::fast::RandomState;
 use kiln_tiles::{Hash, TreeHead};
 
-use super::Known;
 use super::chain;
-use super::directory::fraction;
+use super::directory::{Probe, fraction};
 use super::fault::Fault;
 use super::frozen::Frozen;
 use super::making::{MakeError, Making};
 use super::merge;
 use super::run::{Run, Stretch};
+use super::{Known, LeafMap};
 
 /// The index while it is open, which is in one place only.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Runs {
     runs: Vec<Run>,
     /// Those that come after the runs and are being written.
     frozen: Option<Frozen>,
-    recent: HashMap<Hash, u64>,
+    recent: LeafMap,
     covered: TreeHead,
     merges: Vec<Making>,
     _lock: File,
@@ -44,7 +44,7 @@ impl Runs {
         let lock = lock(&folder.join(LOCK))?;
         let runs = chain::open(folder)?;
         let covered = written(&runs);
-        let (folder, recent, merges) = (folder.to_owned(), HashMap::new(), Vec::new());
+        let (folder, recent, merges) = (folder.to_owned(), LeafMap::default(), Vec::new());
         Ok(Self { folder, most_recent, runs, frozen: None, recent, covered, merges, _lock: lock })
     }
 
@@ -56,13 +56,11 @@ impl Runs {
     /// The index of each leaf hash, where it has one.
     pub(super) fn look_up(&mut self, leaves: &[Hash]) -> Result<Vec<Option<u64>>, Fault> {
         let mut found: Vec<_> = leaves.iter().map(|leaf| self.in_memory(leaf)).collect();
-        let order = in_order(leaves);
+        let probes = probes(leaves, &found);
         for run in &mut self.runs {
-            for &position in &order {
-                if found[position].is_none() {
-                    found[position] =
-                        run.find(&leaves[position]).map_err(|fault| throw_away(run.path(), fault))?;
-                }
+            for (probe, position) in &probes {
+                let index = run.find(&leaves[*position], probe).map_err(|fault| throw_away(run.path(), fault))?;
+                found[*position] = found[*position].or(index);
             }
         }
         let size = self.covered.size();
@@ -111,7 +109,9 @@ impl Runs {
 
     fn freeze(&mut self) -> Result<(), Fault> {
         let stretch = Stretch { first: written(&self.runs).size(), covered: self.covered };
-        match Frozen::write(&self.folder, stretch, std::mem::take(&mut self.recent)) {
+        // As many may come again, and to make room for them bit by bit is more work than to add them.
+        let room = LeafMap::with_capacity_and_hasher(self.recent.len(), RandomState::default());
+        match Frozen::write(&self.folder, stretch, std::mem::replace(&mut self.recent, room)) {
             Ok(frozen) => self.frozen = Some(frozen),
             Err(fault) => return Err(self.forget(fault)),
         }
@@ -220,11 +220,13 @@ fn written(runs: &[Run]) -> TreeHead {
     runs.last().map_or_else(TreeHead::empty, |run| run.stretch().covered)
 }
 
-/// Positions in the order of the leaves, by which neighbours share the way.
-fn in_order(leaves: &[Hash]) -> Vec<usize> {
-    let mut order: Vec<(u64, usize)> = leaves.iter().map(fraction).zip(0..).collect();
+/// What is asked of each run, and the position of its leaf, for leaves that are not found yet: in the order of the
+/// leaves, by which neighbours share the way.
+fn probes(leaves: &[Hash], found: &[Option<u64>]) -> Vec<(Probe, usize)> {
+    let missing = leaves.iter().zip(found).zip(0..).filter(|((_, found), _)| found.is_none());
+    let mut order: Vec<(u64, usize)> = missing.map(|((leaf, _), position)| (fraction(leaf), position)).collect();
     order.sort_unstable();
-    order.into_iter().map(|(_, position)| position).collect()
+    order.into_iter().map(|(_, position)| (Probe::of(&leaves[position]), position)).collect()
 }
 
 /// Deletes a run that is damaged: the index covers less when it is opened again.
