@@ -1,5 +1,6 @@
 //! The clock, the dice and the machine. Nothing else in this crate asks for them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -35,6 +36,16 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?;
     let value = value.to_string_lossy().trim().to_owned();
     (!value.is_empty()).then_some(value)
+}
+
+/// All variables whose names begin like this and that are texts, in the order of their names.
+pub(crate) fn variables(prefix: &str) -> Vec<(String, String)> {
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let mut found: Vec<_> =
+        std::env::vars_os().filter_map(text).filter(|(name, _)| name.starts_with(prefix)).collect();
+    found.sort_unstable();
+    found
 }
 
 /// How long something takes.

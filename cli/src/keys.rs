@@ -24,6 +24,9 @@ pub(crate) struct KeyArgs {
     /// may hold the key itself instead. Without either it is STORE/private/key.ml-dsa-44, if that is there.
     #[arg(long, value_name = "FILE")]
     ml_dsa_key: Option<PathBuf>,
+    /// What stands behind the names of the variables, where a process has the keys of several logs.
+    #[arg(skip)]
+    suffix: String,
 }
 
 /// A secret key as it was read: one in PKCS#8 form has no name of its own.
@@ -51,14 +54,20 @@ enum KeyError {
 const MAX_LENGTH: u64 = 10_000;
 
 impl KeyArgs {
+    /// From now on the variables are those of one log among several: for `releases`, KILN_KEY_RELEASES and
+    /// KILN_ML_DSA_KEY_RELEASES.
+    pub(crate) fn name_variables(&mut self, log: &str) {
+        self.suffix = format!("_{}", log.to_ascii_uppercase().replace('-', "_"));
+    }
+
     /// The key that was given; `None` where none was.
     pub(crate) fn given(&self) -> Result<Option<SecretKey>, Failure> {
-        given(self.key.as_deref(), "KILN_KEY")
+        given(self.key.as_deref(), &format!("KILN_KEY{}", self.suffix))
     }
 
     /// The second key that was given, for the log of this origin; `None` where none was.
     pub(crate) fn given_cosigner(&self, origin: &KeyName) -> Result<Option<Cosigner>, Failure> {
-        let given = given(self.ml_dsa_key.as_deref(), "KILN_ML_DSA_KEY")?;
+        let given = given(self.ml_dsa_key.as_deref(), &format!("KILN_ML_DSA_KEY{}", self.suffix))?;
         given.map(|key| key.second_of(origin)).transpose()
     }
 }

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks, the second ends the process.
+//! SIGTERM and SIGINT: the first asks, the second ends the process. SIGHUP: what is configured is read again.
 
 use tokio::sync::watch;
 
@@ -26,6 +26,41 @@ pub(crate) fn stop(then: &'static str) -> Result<Stop, Failure> {
 pub(crate) async fn stopped(mut stop: Stop) {
     // Whoever could say so is gone: the process ends.
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The times that the process was told to read again what it was told.
+#[cfg(unix)]
+pub(crate) struct Hangups(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    /// From now on SIGHUP does not end the process.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Where there is no such signal nobody sends one.
+#[cfg(not(unix))]
+pub(crate) struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    pub(crate) async fn next(&mut self) {
+        std::future::pending().await
+    }
 }
 
 #[cfg(unix)]

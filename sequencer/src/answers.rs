@@ -142,6 +142,7 @@ impl Waiting {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use kiln_tiles::Hash;
 
     fn batch(submissions: &[&[&'static str]]) -> Vec<Submission> {
         let entry = |text: &&'static str| Entry::new(Bytes::from_static(text.as_bytes())).unwrap();

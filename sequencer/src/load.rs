@@ -289,7 +289,8 @@ fn grow(base: &Tree, record: &HeadRecord) -> Result<Vec<Arc<CommittedRound>>, Lo
     let grown = record.rounds.iter().map(|round| {
         let objects = tree.append(&round.entries);
         let (round, tree) = (round.clone(), tree.clone());
-        Arc::new(CommittedRound { round, tree, objects, indices: LeafMap::default(), started: Instant::now() })
+        let (indices, started) = (LeafMap::default(), Instant::now());
+        Arc::new(CommittedRound { round, tree, objects, indices, started })
     });
     let rounds = grown.collect();
     let (found, expected) = (tree.head(), record.head);

@@ -18,8 +18,11 @@ use crate::witnesses::Counters;
 pub struct Metrics {
     rounds: Family<Outcome, Counter>,
     round_seconds: Histogram,
+    step_seconds: Family<Step, Histogram>,
     entries: Counter,
+    duplicates: Counter,
     tree_size: Gauge<u64, AtomicU64>,
+    published: Gauge<u64, AtomicU64>,
     requests: Family<Answered, Counter>,
     pool_entries: Gauge<u64, AtomicU64>,
     pool_bytes: Gauge<u64, AtomicU64>,
@@ -34,6 +37,12 @@ pub struct Metrics {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Outcome {
     outcome: &'static str,
+}
+
+/// A step of a round: `commit`, `settle`, `publish`, or `refresh` where cosignatures are asked for anew.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Step {
+    step: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -51,9 +60,12 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             rounds: Family::default(),
-            round_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            round_seconds: seconds(),
+            step_seconds: Family::new_with_constructor(seconds),
             entries: Counter::default(),
+            duplicates: Counter::default(),
             tree_size: Gauge::default(),
+            published: Gauge::default(),
             requests: Family::default(),
             pool_entries: Gauge::default(),
             pool_bytes: Gauge::default(),
@@ -65,6 +77,11 @@ impl Default for Metrics {
             witnesses: Counters::default(),
         }
     }
+}
+
+/// From a millisecond to a quarter of a minute.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 15))
 }
 
 impl Metrics {
@@ -87,8 +104,19 @@ impl Metrics {
         self.rounds.get_or_create(&Outcome { outcome }).inc();
     }
 
-    pub(crate) fn set_tree_size(&self, size: u64) {
+    /// Counts a step of a round, or of several that were taken together.
+    pub(crate) fn count_step(&self, step: &'static str, took: Duration) {
+        self.step_seconds.get_or_create(&Step { step }).observe(took.as_secs_f64());
+    }
+
+    /// Counts entries that were submitted again, and got the index that they have.
+    pub(crate) fn count_duplicates(&self, entries: usize) {
+        self.duplicates.inc_by(entries as u64);
+    }
+
+    pub(crate) fn set_published(&self, size: u64, unix_time: u64) {
         self.tree_size.set(size);
+        self.published.set(unix_time);
     }
 
     /// Counts a request that was answered.
@@ -136,8 +164,15 @@ impl Metrics {
         registry.register("rounds", "Rounds that fired, by outcome", self.rounds.clone());
         let (unit, help) = (Unit::Seconds, "Time from the start of a round to its publication");
         registry.register_with_unit("round_duration", help, unit, self.round_seconds.clone());
+        let (unit, help) = (Unit::Seconds, "Time of the steps of rounds, and of refreshing cosignatures");
+        registry.register_with_unit("round_step_duration", help, unit, self.step_seconds.clone());
         registry.register("entries", "Entries added by this process", self.entries.clone());
+        let help = "Entries submitted to this process that the log had already";
+        registry.register("duplicates", help, self.duplicates.clone());
         registry.register("tree_size", "Size of the tree published last", self.tree_size.clone());
+        let (unit, help) =
+            (Unit::Seconds, "When this process saw the newest checkpoint published, Unix time");
+        registry.register_with_unit("published_timestamp", help, unit, self.published.clone());
         registry.register("http_requests", "Requests answered, by route and status", self.requests.clone());
         registry.register("pool_entries", "Entries that wait for a round", self.pool_entries.clone());
         registry.register("pool_bytes", "Bytes of the entries that wait", self.pool_bytes.clone());
@@ -161,7 +196,9 @@ mod tests {
         let metrics = Metrics::default();
         metrics.count_round(3, Duration::from_millis(20));
         metrics.count_failed_round("storage");
-        metrics.set_tree_size(12);
+        metrics.set_published(12, 1_700_000_001);
+        metrics.count_step("commit", Duration::from_millis(5));
+        metrics.count_duplicates(2);
         metrics.count_collected(7);
         metrics.count_collect_error("denied");
         metrics.set_last_sweep(1_700_000_000);
@@ -172,6 +209,9 @@ mod tests {
             "kiln_rounds_total{outcome=\"storage\"} 1",
             "kiln_entries_total 3",
             "kiln_tree_size 12",
+            "kiln_published_timestamp_seconds 1700000001",
+            "kiln_round_step_duration_seconds_count{step=\"commit\"} 1",
+            "kiln_duplicates_total 2",
             "kiln_gc_removed_total 7",
             "kiln_gc_errors_total{kind=\"denied\"} 1",
             "kiln_gc_last_sweep_timestamp_seconds 1700000000",

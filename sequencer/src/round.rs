@@ -117,12 +117,7 @@ impl<S: Store, G: Register> Committer<S, G> {
     }
 
     /// Pure: the round that these entries make, and the record that commits it.
-    fn plan(
-        &self,
-        entries: Vec<Entry>,
-        indices: LeafMap,
-        started: Instant,
-    ) -> (CommittedRound, HeadRecord) {
+    fn plan(&self, entries: Vec<Entry>, indices: LeafMap, started: Instant) -> (CommittedRound, HeadRecord) {
         let mut tree = self.tree.clone();
         let objects = tree.append(&entries);
         let time = self.log.environment.0.unix_time().max(self.time);

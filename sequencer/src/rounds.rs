@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use kiln_storage::{Register, Store};
 use kiln_tiles::{SignedCheckpoint, TreeHead};
 use tokio::sync::{mpsc, watch};
@@ -64,7 +65,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             committer = committer.with_room(&mut settled).await;
             due = Instant::now() + self.options.interval;
             let committing = committer.commit(self.shared.pool.take_round());
-            let (next, round) = self.watch_over(committing).await?;
+            let (next, round) = self.watch_over("commit", committing).await?;
             if let Some(round) = round {
                 self.committed.store(true, Ordering::Relaxed);
                 hand_on(&to_settle, round).await;
@@ -86,7 +87,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     ) -> Result<(), RoundError> {
         let mut rounds = Vec::new();
         while committed.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
-            settler = self.watch_over(settler.settle(&rounds)).await?;
+            settler = self.watch_over("settle", settler.settle(&rounds)).await?;
             settled.send_replace(settler.head());
             for round in rounds.drain(..) {
                 hand_on(&to_publish, round).await;
@@ -115,7 +116,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                     continue;
                 }
                 () = self.shared.log.refresh_is_due(lacks) => {
-                    let refreshed = self.watch_over(publisher.refresh()).await;
+                    let refreshed = self.watch_over("refresh", publisher.refresh()).await;
                     self.announce_if_new(refreshed)?;
                     continue;
                 }
@@ -137,7 +138,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         stopping: &watch::Receiver<bool>,
     ) -> Result<Publisher<S, G>, RoundError> {
         loop {
-            let (next, published) = self.watch_over(publisher.publish(rounds)).await?;
+            let (next, published) = self.watch_over("publish", publisher.publish(rounds)).await?;
             publisher = next;
             if let Some(published) = published {
                 self.announce(&published);
@@ -180,9 +181,11 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         Ok(())
     }
 
-    /// Waits for a round. One that takes too long is not given up, since nobody could tell what became
+    /// Waits for a step of a round. One that takes too long is not given up, since nobody could tell what became
     /// of it; but it is told.
-    async fn watch_over<T>(&self, round: impl Future<Output = T>) -> T {
+    async fn watch_over<T>(&self, step: &'static str, round: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let round = round.inspect(|_| self.shared.metrics.count_step(step, started.elapsed()));
         let mut round = pin!(round);
         if let Ok(outcome) = timeout(STALLED_AFTER, &mut round).await {
             return outcome;
@@ -238,7 +241,7 @@ mod tests {
             states.wait_for(|state| matches!(state.status, Status::Stalled)).await.unwrap();
             answer.send(()).unwrap();
         };
-        let (outcome, ()) = tokio::join!(sequencer.watch_over(round), stalled);
+        let (outcome, ()) = tokio::join!(sequencer.watch_over("commit", round), stalled);
         outcome.unwrap();
         assert!(matches!(sequencer.shared().state().status, Status::Ready));
     }

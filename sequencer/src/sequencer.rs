@@ -228,7 +228,8 @@ impl<S: Store, G: Register> Sequencer<S, G> {
 
     pub(crate) fn announce(&self, published: &Arc<SignedCheckpoint>) {
         let published = published.clone();
-        self.shared.metrics.set_tree_size(published.head().size());
+        let now = self.shared.log.environment.0.unix_time();
+        self.shared.metrics.set_published(published.head().size(), now);
         // Readers are shown it, and must never see the log shrink.
         self.shared.state.send_if_modified(|state| {
             let known = state.published.as_ref().map_or(0, |known| known.head().size());

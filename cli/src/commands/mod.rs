@@ -3,12 +3,14 @@
 mod add;
 mod backup;
 mod bench;
+mod config;
 mod fsck;
 mod gc;
 mod get;
 mod info;
 mod init;
 mod key;
+mod manual;
 mod policy;
 mod prove;
 mod recover;
@@ -42,12 +44,16 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     Recover(recover::Recover),
     #[command(subcommand)]
+    Config(config::ConfigCommand),
+    #[command(subcommand)]
     Key(key::Key),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
     Rekor(rekor::Rekor),
     Bench(bench::Bench),
+    Man(manual::Man),
+    Completions(manual::Completions),
 }
 
 impl Command {
@@ -76,6 +82,9 @@ impl Command {
             Self::Vkey(command) => command.run(output),
             Self::Verify(command) => command.run(output),
             Self::Key(command) => command.run(output),
+            Self::Man(command) => command.run(output),
+            Self::Completions(command) => command.run(output),
+            Self::Config(command) => command.run(output),
         }
     }
 }

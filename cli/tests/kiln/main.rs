@@ -4,6 +4,7 @@
 mod adding;
 mod backups;
 mod collecting;
+mod config;
 mod doors;
 mod exit_codes;
 mod first_hour;

@@ -134,10 +134,27 @@ impl World {
         server
     }
 
+    /// Runs the logs of a configuration, which listens at this address, until all are ready or known to be out of order.
+    pub(crate) fn serve_config(&self, file: &str, address: &str) -> Server {
+        self.serve_config_with(file, address, &[])
+    }
+
+    /// The same, with these variables.
+    pub(crate) fn serve_config_with(&self, file: &str, address: &str, variables: &[(&str, &str)]) -> Server {
+        let mut command = self.command(&["serve", "--config", file]);
+        command.envs(variables.iter().copied());
+        let mut server = self.started(command, "serve");
+        server.url = format!("http://{address}");
+        server
+    }
+
     /// Runs a server until it prints `ready`.
     fn start(&self, arguments: &[&str]) -> Server {
-        let stderr = self.fresh(arguments[0]);
-        let mut command = self.command(arguments);
+        self.started(self.command(arguments), arguments[0])
+    }
+
+    fn started(&self, mut command: Command, name: &str) -> Server {
+        let stderr = self.fresh(name);
         command.stdout(Stdio::piped()).stderr(File::create(&stderr).unwrap());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -291,7 +308,12 @@ pub(crate) fn try_request(
     body: &[u8],
 ) -> io::Result<Reply> {
     let address = url.strip_prefix("http://").unwrap();
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let host = if headers.iter().any(|(name, _)| *name == "Host") {
+        String::new()
+    } else {
+        format!("Host: {address}\r\n")
+    };
+    let mut head = format!("{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n");
     if method == "POST" {
         head += &format!("Content-Length: {}\r\n", body.len());
     }

@@ -87,7 +87,8 @@ impl Directory {
         let number = probe.block(self.blocks.len());
         let block = self.blocks.get(number)?;
         // All words, whatever the first ones say: that is quicker than a branch that nobody can foresee.
-        let missing = block[1..].iter().zip(&probe.filter).fold(0, |missing, (has, bits)| missing | (bits & !has));
+        let missing =
+            block[1..].iter().zip(&probe.filter).fold(0, |missing, (has, bits)| missing | (bits & !has));
         let may_be = missing == 0;
         let end = || self.blocks.get(number + 1).map_or(self.records, |next| next[0]);
         may_be.then(|| block[0]..end())
@@ -196,7 +197,9 @@ mod tests {
             for (leaf, position) in leaves.iter().zip(0..) {
                 assert!(directory.find(&Probe::of(leaf)).unwrap().contains(&position));
             }
-            let in_vain = (records..records + 20_000).filter(|&n| directory.find(&Probe::of(&leaf(n))).is_some()).count();
+            let in_vain = (records..records + 20_000)
+                .filter(|&n| directory.find(&Probe::of(&leaf(n))).is_some())
+                .count();
             assert!(in_vain < 60, "{in_vain} of 20,000 look-ups, with {records} leaves");
         }
     }

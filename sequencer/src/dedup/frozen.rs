@@ -47,9 +47,8 @@ impl Frozen {
 fn write(folder: &Path, stretch: Stretch, leaves: &LeafMap) -> Result<Run, Fault> {
     let mut records: Vec<_> = leaves.iter().map(|(&leaf, &index)| Record { leaf, index }).collect();
     // The rest of a leaf hardly ever counts.
-    records.sort_unstable_by(|a, b| {
-        fraction(&a.leaf).cmp(&fraction(&b.leaf)).then_with(|| a.leaf.cmp(&b.leaf))
-    });
+    records
+        .sort_unstable_by(|a, b| fraction(&a.leaf).cmp(&fraction(&b.leaf)).then_with(|| a.leaf.cmp(&b.leaf)));
     let mut writer = RunWriter::create(folder, stretch, records.len() as u64)?;
     records.into_iter().try_for_each(|record| writer.push(record))?;
     writer.finish()

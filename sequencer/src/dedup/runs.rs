@@ -59,7 +59,8 @@ impl Runs {
         let probes = probes(leaves, &found);
         for run in &mut self.runs {
             for (probe, position) in &probes {
-                let index = run.find(&leaves[*position], probe).map_err(|fault| throw_away(run.path(), fault))?;
+                let index =
+                    run.find(&leaves[*position], probe).map_err(|fault| throw_away(run.path(), fault))?;
                 found[*position] = found[*position].or(index);
             }
         }
@@ -224,7 +225,8 @@ fn written(runs: &[Run]) -> TreeHead {
 /// leaves, by which neighbours share the way.
 fn probes(leaves: &[Hash], found: &[Option<u64>]) -> Vec<(Probe, usize)> {
     let missing = leaves.iter().zip(found).zip(0..).filter(|((_, found), _)| found.is_none());
-    let mut order: Vec<(u64, usize)> = missing.map(|((leaf, _), position)| (fraction(leaf), position)).collect();
+    let mut order: Vec<(u64, usize)> =
+        missing.map(|((leaf, _), position)| (fraction(leaf), position)).collect();
     order.sort_unstable();
     order.into_iter().map(|(_, position)| (Probe::of(&leaves[position]), position)).collect()
 }

@@ -59,7 +59,11 @@ impl<S: Store, G: Register> LogServer<S, G> {
         deadline: Instant,
     ) -> Result<Answer, Refusal> {
         let answered = timeout_at(deadline, self.shared.pool.submit(entries, wait)).await;
-        answered.unwrap_or(Err(Refusal::Unknown))
+        let answer = answered.unwrap_or(Err(Refusal::Unknown))?;
+        if answer.duplicates > 0 {
+            self.shared.metrics.count_duplicates(answer.duplicates);
+        }
+        Ok(answer)
     }
 
     /// The proof that the entry at `index` is in the tree of `checkpoint`, which covers it.

@@ -1,4 +1,4 @@
-# What somebody has to look at. docs/operating.md says which of Kiln's metrics say what; nodes hand them to CloudWatch.
+# What somebody has to look at. docs/operations/ says which of Kiln's metrics say what; nodes hand them to CloudWatch.
 
 data "aws_caller_identity" "current" {}
 

@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, ready};
 use kiln_http::{Handler, Incoming, Limits, Request, Response, StatusCode, cors, reply};
-use kiln_sequencer::{Description, Log, SubmissionLimits};
-use kiln_storage::{Register, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::front::Front;
+use super::log::{LogArgs, Urls};
+use super::logs::{Logs, ServedLog};
 use crate::failure::Failure;
 use crate::listeners::{bind, bind_some, connections_within, serve_admin, url_of, without_slash};
 use crate::signals::{Stop, stopped};
 
-/// Where a log answers.
+/// Where the process answers.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DoorArgs {
     /// Where submissions are taken and reads served; port 0 is any free one.
@@ -26,13 +25,9 @@ pub(super) struct DoorArgs {
     /// Serve /metrics here, with /healthz and /readyz.
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<String>,
-    /// The URL under which others reach --listen, for log.json [default: that of --listen].
-    #[arg(long, value_name = "URL")]
-    pub(super) url: Option<String>,
-    /// The URL under which others reach the reads, for log.json [default: --url or that of --read-listen].
-    /// What is read there at a start is one more voice that tells of a store that went back in time.
-    #[arg(long, value_name = "URL")]
-    pub(super) read_url: Option<String>,
+    /// The most connections to a listener at once.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    max_connections: usize,
 }
 
 /// Listeners that are bound.
@@ -40,8 +35,15 @@ pub(super) struct Doors {
     front: TcpListener,
     reads: Option<TcpListener>,
     admin: Option<TcpListener>,
-    submission_url: String,
-    read_url: String,
+    most: usize,
+    own: OwnUrls,
+}
+
+/// What this machine calls its listeners.
+#[derive(Clone, Debug)]
+pub(super) struct OwnUrls {
+    front: String,
+    reads: Option<String>,
 }
 
 /// Listeners that are served, until their last connection is closed.
@@ -52,53 +54,44 @@ impl Doors {
         let front = bind("--listen", &args.listen).await?;
         let reads = bind_some("--read-listen", args.read_listen.as_deref()).await?;
         let admin = bind_some("--admin-listen", args.admin_listen.as_deref()).await?;
-        let own_url = url_of(&front)?;
-        let submission_url = args.url.as_deref().map_or(own_url, without_slash);
-        let read_url = match (&args.read_url, &reads) {
-            (Some(url), _) => without_slash(url),
-            (None, Some(reads)) => url_of(reads)?,
-            (None, None) => submission_url.clone(),
-        };
-        Ok(Self { front, reads, admin, submission_url, read_url })
+        let own = OwnUrls { front: url_of(&front)?, reads: reads.as_ref().map(url_of).transpose()? };
+        Ok(Self { front, reads, admin, most: args.max_connections, own })
     }
 
-    /// Where others submit.
-    pub(super) fn submission_url(&self) -> &str {
-        &self.submission_url
-    }
-
-    /// What `log.json` says.
-    pub(super) fn describe<S: Store, G: Register>(
-        &self,
-        log: &Log<S, G>,
-        limits: SubmissionLimits,
-    ) -> Description {
-        Description {
-            origin: log.trusted().origin().to_owned(),
-            vkeys: log.vkeys().iter().map(ToString::to_string).collect(),
-            witnesses: log.described_witnesses(),
-            submission_url: Some(self.submission_url.clone()),
-            read_url: Some(self.read_url.clone()),
-            limits,
-        }
+    pub(super) fn own_urls(&self) -> OwnUrls {
+        self.own.clone()
     }
 
     /// Answers from now on, until `stop` says so.
-    pub(super) fn serve(self, server: &Front, connections: usize, files: Option<u64>, stop: &Stop) -> Served {
+    pub(super) fn serve(self, logs: &Logs, files: Option<u64>, stop: &Stop) -> Served {
         let listeners = 1 + usize::from(self.reads.is_some());
-        let connections = connections_within(files, OWN_FILES, listeners, connections);
+        let connections = connections_within(files, OWN_FILES, listeners, self.most);
         let limits = Limits { max_connections: connections, ..Limits::default() };
         let mut served = JoinSet::new();
-        let door = |role| Arc::new(Door { server: server.clone(), role });
-        let front = if self.reads.is_some() { Role::Submissions(self.read_url) } else { Role::All };
+        let door = |role| Arc::new(Door { logs: logs.clone(), role });
+        let front = if self.reads.is_some() { Role::Submissions } else { Role::All };
         served.spawn(kiln_http::serve(self.front, limits, door(front), stopped(stop.clone())));
         if let Some(reads) = self.reads {
             served.spawn(kiln_http::serve(reads, limits, door(Role::Reads), stopped(stop.clone())));
         }
         if let Some(admin) = self.admin {
-            serve_admin(&mut served, admin, limits, server.clone(), stop);
+            serve_admin(&mut served, admin, limits, logs.clone(), stop);
         }
         Served(served)
+    }
+}
+
+impl OwnUrls {
+    /// Where others reach a log that is served below a path, which begins and does not end with a slash, or is empty.
+    pub(super) fn of(&self, args: &LogArgs, path: &str) -> Urls {
+        let below = |url: &String| format!("{url}{path}");
+        let submissions = args.url.as_deref().map_or_else(|| below(&self.front), without_slash);
+        let reads = match (&args.read_url, &self.reads) {
+            (Some(url), _) => without_slash(url),
+            (None, Some(reads)) => below(reads),
+            (None, None) => submissions.clone(),
+        };
+        Urls { submissions, reads }
     }
 }
 
@@ -113,32 +106,48 @@ impl Served {
     }
 }
 
-/// What a listener answers, besides health, `log.json` and the front page.
-enum Role {
-    All,
-    /// Submissions; the reads are at this URL.
-    Submissions(String),
-    Reads,
-}
-
-/// A listener's view of the log.
+/// A listener's view of the logs.
 struct Door {
-    server: Front,
+    logs: Logs,
     role: Role,
 }
 
 impl Handler for Door {
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
+        match &self.logs {
+            Logs::One(log) => Either::Left(self.role.answer(log, request)),
+            // Boxed: what waits at the log of a process that has one has no room for it.
+            Logs::Many(table) => Either::Right(Box::pin(table.answer(self.role, request))),
+        }
+    }
+}
+
+/// What a listener answers, besides health, `log.json` and the front page.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    All,
+    /// Submissions.
+    Submissions,
+    Reads,
+}
+
+impl Role {
+    /// The answer of a log, if it is one that the listener gives.
+    pub(super) fn answer(
+        self,
+        log: &ServedLog,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response> + Send + '_ {
         let path = request.uri().path();
-        match &self.role {
-            Role::Reads if matches!(path, "/add" | "/add-batch" | kiln_rekor_server::ENTRIES) => {
+        match self {
+            Self::Reads if matches!(path, "/add" | "/add-batch" | kiln_rekor_server::ENTRIES) => {
                 Either::Left(ready(cors::open(reply::not_found())))
             }
-            Role::Submissions(url) if is_read(path) => {
-                let message = format!("this log is read at {url}\n");
+            Self::Submissions if is_read(path) => {
+                let message = format!("this log is read at {}\n", log.read_url);
                 Either::Left(ready(cors::open(reply::text(StatusCode::NOT_FOUND, message))))
             }
-            _ => Either::Right(self.server.handle(request)),
+            _ => Either::Right(log.front.handle(request)),
         }
     }
 }

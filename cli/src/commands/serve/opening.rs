@@ -7,10 +7,9 @@ use kiln_sequencer::{Dedup, LoadError, Log, create_log};
 use kiln_storage::{AnyRegister, Register, Store};
 use kiln_tiles::{Cosigner, SigningKey, VerifierKey};
 
-use super::doors::Doors;
+use super::log::{DedupMode, LogPlan, Urls};
 use super::public::PublicUrl;
 use super::words::Made;
-use super::{DedupMode, Serve};
 use crate::environment;
 use crate::failure::Failure;
 use crate::guard::GuardPlaces;
@@ -33,21 +32,21 @@ impl Opened {
     }
 }
 
-impl Serve {
+impl LogPlan {
     /// Opens the log, or makes it where there is none: then `make` is true.
-    pub(super) async fn open(&self, make: bool, doors: Option<&Doors>) -> Result<Opened, Failure> {
-        let guards = self.guard.outside(&self.store)?;
+    pub(super) async fn open(&self, make: bool, urls: Option<&Urls>) -> Result<Opened, Failure> {
+        let guards = self.args.guard.outside(&self.store)?;
         self.warn_of_a_guard_of_ones_own(&guards);
         let (key, chosen) = if make {
-            self.key_of_new_log(doors)?
+            self.key_of_new_log(urls)?
         } else {
-            (self.store.key(&self.key, self.origin.as_ref())?, false)
+            (self.store.key(&self.args.key, self.args.origin.as_ref())?, false)
         };
-        self.rekor.check(key.name(), self.doors.url.as_deref())?;
+        self.args.rekor.check(key.name(), self.args.url.as_deref())?;
         let second = if make {
-            self.store.cosigner_of_new_log(&self.key, key.name())?
+            self.store.cosigner_of_new_log(&self.args.key, key.name())?
         } else {
-            self.store.cosigner(&self.key, key.name())?
+            self.store.cosigner(&self.args.key, key.name())?
         };
         let (log, dedup_lock) = self.assemble(key, second, &guards).await?;
         if make {
@@ -59,15 +58,15 @@ impl Serve {
     }
 
     /// The name of a Rekor log cannot be any other than that of its URL's host, and is checked before its key is made.
-    fn key_of_new_log(&self, doors: Option<&Doors>) -> Result<(SigningKey, bool), Failure> {
-        let by_url = || doors.and_then(|doors| self.rekor.origin(doors.submission_url()));
-        let origin = self.origin.clone().or_else(by_url);
+    fn key_of_new_log(&self, urls: Option<&Urls>) -> Result<(SigningKey, bool), Failure> {
+        let by_url = || urls.and_then(|urls| self.args.rekor.origin(&urls.submissions));
+        let origin = self.args.origin.clone().or_else(by_url);
         if let Some(origin) = &origin {
-            self.rekor.check(origin, self.doors.url.as_deref())?;
+            self.args.rekor.check(origin, self.args.url.as_deref())?;
         }
-        let (key, _) = self.store.key_of_new_log(&self.key, origin.as_ref())?;
+        let (key, _) = self.store.key_of_new_log(&self.args.key, origin.as_ref())?;
         // A key that was given has a name that its operator chose.
-        Ok((key, self.origin.is_none() && self.key.given()?.is_none()))
+        Ok((key, self.args.origin.is_none() && self.args.key.given()?.is_none()))
     }
 
     async fn assemble(
@@ -77,7 +76,7 @@ impl Serve {
         guards: &GuardPlaces,
     ) -> Result<(Log<OpenStore, AnyRegister>, Option<File>), Failure> {
         let (vkey, command) = (key.verifier_key(), "kiln serve");
-        let witnesses = self.witnesses.open(&vkey)?;
+        let witnesses = self.args.witnesses.open(&vkey)?;
         let guards = guards.open(&vkey, &environment::process_name(command)).await?;
         let store = self.store.open(command)?;
         check_conditions(&store).await?;
@@ -85,17 +84,17 @@ impl Serve {
         let log = guards.guard(key, store, dedup);
         let log = second.into_iter().fold(log, Log::with_cosigner);
         let log = witnesses.into_iter().fold(log, Log::with_witnesses);
-        Ok(match &self.doors.read_url {
+        Ok(match &self.args.read_url {
             Some(url) => (log.with_public(PublicUrl::open(url)?), lock),
             None => (log, lock),
         })
     }
 
     fn dedup_index(&self, vkey: &VerifierKey) -> Result<(Dedup, Option<File>), Failure> {
-        if self.dedup == DedupMode::Off {
+        if self.args.dedup == DedupMode::Off {
             return Ok((Dedup::off(), None));
         }
-        let folder = match &self.cache_dir {
+        let folder = match &self.args.cache_dir {
             Some(folder) => folder.join(vkey.fingerprint().to_hex()).join("dedup"),
             None => self.store.dedup_path(vkey)?,
         };
@@ -106,7 +105,7 @@ impl Serve {
     /// A standby on another machine, whose guard knows nothing of this one's, could sign what this one
     /// contradicts.
     fn warn_of_a_guard_of_ones_own(&self, guards: &GuardPlaces) {
-        if self.standby && matches!(self.store, StorePlace::Bucket(_)) && !guards.are_shared() {
+        if self.args.standby && matches!(self.store, StorePlace::Bucket(_)) && !guards.are_shared() {
             tracing::warn!(
                 "the guard is this machine's alone: should the store go back in time, a standby on another machine \
                  may sign a fork, and what was answered with wait=sequenced is void. \

@@ -1,6 +1,6 @@
 //! The witnesses that a log has its checkpoints cosigned by.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,6 +45,16 @@ enum Mode {
 }
 
 impl WitnessArgs {
+    /// Checks the policy.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.policy.as_deref().map_or(Ok(()), |path| read_policy(path).map(drop))
+    }
+
+    /// The file of the policy.
+    pub(super) fn policy(&self) -> Option<&Path> {
+        self.policy.as_deref()
+    }
+
     /// The witnesses of the policy for the log of this key; `None` without a policy, or with one that asks for nobody and
     /// names nobody who could be asked.
     pub(super) fn open(&self, vkey: &VerifierKey) -> Result<Option<Witnesses>, Failure> {

@@ -38,7 +38,7 @@ pub(super) struct Started<'a> {
 }
 
 impl Started<'_> {
-    /// Says so on standard output; the last line is `ready`.
+    /// Says so on standard output.
     pub(super) fn tell(&self, output: Output) -> Result<(), Failure> {
         if let Some(made) = &self.made {
             output.line(self.birth(made))?;
@@ -46,8 +46,7 @@ impl Started<'_> {
         if self.made.is_some() || output.is_terminal() {
             output.line(self.next_steps())?;
         }
-        output.line(self)?;
-        output.line("ready")
+        output.line(self)
     }
 
     fn birth(&self, made: &Made) -> String {
