@@ -42,6 +42,10 @@ pub enum RoundError {
 }
 
 impl RoundError {
+    /// All that it may be called in metrics.
+    pub(crate) const LABELS: [&'static str; 8] =
+        ["fenced", "storage", "alarm", "guard", "read", "dedup", "unwitnessed", "witness_ahead"];
+
     /// What it is called in metrics.
     pub(crate) const fn label(&self) -> &'static str {
         match self {

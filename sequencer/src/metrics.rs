@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::collect::CollectError;
+use crate::failed_round::RoundError;
 use crate::log::Log;
 use crate::witnesses::Counters;
 
@@ -89,7 +91,15 @@ impl Metrics {
     pub(crate) fn of<S, G>(log: &Log<S, G>) -> Self {
         let witnesses =
             log.witnesses.as_ref().map(|witnesses| witnesses.counters.clone()).unwrap_or_default();
-        Self { witnesses, ..Self::default() }
+        let metrics = Self { witnesses, ..Self::default() };
+        // From the start, at zero: whoever watches for growth would miss the first of what was not there before.
+        for outcome in ["ok"].iter().chain(&RoundError::LABELS) {
+            drop(metrics.rounds.get_or_create(&Outcome { outcome }));
+        }
+        for kind in CollectError::LABELS {
+            drop(metrics.gc_errors.get_or_create(&Failed { kind }));
+        }
+        metrics
     }
 
     /// Counts a round that was published, and the entries that it added.

@@ -38,6 +38,9 @@ impl CollectError {
         matches!(self, Self::Storage(error) if error.kind() == StorageErrorKind::Denied)
     }
 
+    /// All that it may be called in metrics.
+    pub(crate) const LABELS: [&'static str; 3] = ["denied", "storage", "checkpoint"];
+
     /// What it is called in metrics.
     pub(super) fn label(&self) -> &'static str {
         match self {
