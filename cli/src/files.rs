@@ -57,6 +57,14 @@ pub(crate) fn create(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<
     }
 }
 
+/// Puts a file in place of any of that name, durably and in one step.
+pub(crate) fn put(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+    let file = written(path, bytes, readers)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(folder_of(path))?.sync_all()
+}
+
 fn written(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = Builder::new();
     #[cfg(unix)]

@@ -38,14 +38,14 @@ pub(crate) async fn bind_some(
 }
 
 /// The URL of a listener, as this machine would call it.
-pub(crate) fn url_of(listener: &TcpListener) -> Result<String, Failure> {
+pub(crate) fn url_of(scheme: &str, listener: &TcpListener) -> Result<String, Failure> {
     let mut address: SocketAddr = listener.local_addr()?;
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         SocketAddr::V6(v6) if v6.ip().is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    Ok(format!("http://{address}"))
+    Ok(format!("{scheme}://{address}"))
 }
 
 /// A URL that a person gave, as it stands before a path.
@@ -78,7 +78,7 @@ pub(crate) fn serve_admin<P: Probe>(
     stop: &Stop,
 ) {
     tracing::info!(address = ?admin.local_addr().ok(), "admin listener");
-    let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
+    let limits = Limits { max_connections: ADMIN_CONNECTIONS, max_connections_per_client: None, ..limits };
     let handler = Arc::new(AdminHandler::new(probe));
     served.spawn(kiln_http::serve(admin, limits, handler, stopped(stop.clone())));
 }

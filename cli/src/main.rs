@@ -8,6 +8,7 @@
 mod allocator;
 mod commands;
 mod cosigned;
+mod door;
 mod environment;
 mod failure;
 mod files;

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
-use crate::{Handler, Response, reply};
+use crate::{Client, Handler, Response, reply};
 
 /// What Prometheus calls the text that [`Probe::metrics`] returns.
 const OPENMETRICS: HeaderValue =
@@ -108,7 +108,7 @@ impl<P: Probe> AdminHandler<P> {
 }
 
 impl<P: Probe> Handler for AdminHandler<P> {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, _client: Client) -> Response {
         self.respond(&request)
     }
 }

@@ -1,5 +1,5 @@
-//! The door that all of Kiln's servers share: listener, limits, time-outs, conditional requests,
-//! plain replies, health and metrics.
+//! The door that all of Kiln's servers share: listener, TLS, limits, time-outs, who may submit and how much,
+//! conditional requests, plain replies, health and metrics.
 //!
 //! A server implements [`Handler`] and calls [`serve`]. Everything a stranger can do to a server
 //! before its handler runs is bounded by [`Limits`], and the request body by [`read_body`], so memory is
@@ -7,12 +7,12 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use kiln_http::{Handler, Incoming, Limits, Request, Response, StatusCode, reply, serve};
+//! use kiln_http::{Client, Handler, Incoming, Limits, Request, Response, StatusCode, reply, serve};
 //!
 //! struct Hello;
 //!
 //! impl Handler for Hello {
-//!     async fn handle(&self, _request: Request<Incoming>) -> Response {
+//!     async fn handle(&self, _request: Request<Incoming>, _client: Client) -> Response {
 //!         reply::text(StatusCode::OK, "hello\n")
 //!     }
 //! }
@@ -31,35 +31,56 @@
 //! [RFC 9113]: https://www.rfc-editor.org/rfc/rfc9113
 
 mod accept;
+#[cfg(feature = "acme")]
+mod acme;
 mod admin;
 mod body;
 mod budget;
+mod client;
 pub mod cors;
+mod crowd;
 mod etag;
+mod gate;
 mod head_lines;
+mod identity;
 mod limits;
+mod listener;
+mod proxies;
 mod range;
+mod rate;
 mod relay;
 pub mod reply;
 mod resource;
 mod serve;
 mod socket;
+mod tls;
+mod tokens;
 mod turns;
 
 pub use accept::asks_for;
+#[cfg(feature = "acme")]
+pub use acme::{Acme, AcmeCache, AcmeError, AcmeOptions, Domain, LETS_ENCRYPT, ParseDomainError};
 pub use admin::{AdminHandler, NotReady, Probe, health};
 pub use body::{BodyError, read_body};
 pub use budget::{BudgetExhausted, ByteBudget, Share};
 pub use bytes::Bytes;
+pub use client::Client;
 pub use etag::{EntityTag, InvalidEntityTag, etag_of};
+pub use gate::{Admitted, Gate, GateOptions, Gated, NotAdmitted, TurnedAway};
 pub use http_body_util::Full;
 pub use hyper::body::Incoming;
 pub use hyper::http::request::Parts;
 pub use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
+pub use identity::{Identity, IdentityError, Validity};
 pub use limits::Limits;
+pub use listener::Listener;
+pub use proxies::{Network, ParseNetworkError, ProxyHeader, TrustedProxies};
+pub use rate::{ParseRateError, Rate};
 pub use relay::Relay;
 pub use resource::{StaticResource, respond};
 pub use serve::serve;
+pub use tls::{Certificates, Tls};
+pub use tokens::{MIN_TOKEN_LENGTH, ParseTokensError, TokenFault, Tokens};
 pub use turns::Turns;
 
 /// What a [`Handler`] answers: the whole body at once.
@@ -76,6 +97,6 @@ pub type Response = hyper::Response<Full<Bytes>>;
 /// belongs in a task that the handler spawns. It is *not* dropped when the client merely stops sending: half of a
 /// closed connection can still take an answer.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. Errors are answers too: nothing but a response leaves here.
-    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
+    /// Answers one request of this client. Errors are answers too: nothing but a response leaves here.
+    fn handle(&self, request: Request<Incoming>, client: Client) -> impl Future<Output = Response> + Send;
 }

@@ -20,6 +20,11 @@ pub struct Limits {
     /// check, and wait for an unknown time with no byte of explanation. Closed, the client sees within one
     /// round trip that it must come back or go elsewhere.
     pub max_connections: usize,
+    /// Connections of one client open at once, by its address, of IPv6 by its /64; `None`, no limit but that of all.
+    /// One more is accepted and closed at once. Those of a trusted proxy do not count.
+    pub max_connections_per_client: Option<usize>,
+    /// For a handshake of TLS; 10 s. After it the connection is closed.
+    pub handshake_timeout: Duration,
     /// From the moment a request may come to the end of its head; 10 s. After it the connection is
     /// closed without an answer.
     ///
@@ -29,9 +34,10 @@ pub struct Limits {
     /// For a whole request body; 30 s. The handler gives it to [`read_body`](crate::read_body), for only it
     /// knows whether it wants the body.
     pub body_timeout: Duration,
-    /// For a client that takes no byte of its answer; 30 s. After it the connection is closed.
+    /// For a client that takes less than 64 KiB of its answer while there is more; 30 s. After it the connection is
+    /// closed.
     ///
-    /// It counts from the last byte taken, so a slow reader of a large answer is served to the end.
+    /// It counts anew from each 64 KiB taken, so a slow reader of a large answer is served to the end.
     pub write_timeout: Duration,
     /// Bytes of a request head, from the method to the empty line; 16 KiB. More is answered with 431.
     ///
@@ -51,6 +57,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 20_000,
+            max_connections_per_client: None,
+            handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),

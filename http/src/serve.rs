@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, Error, ErrorKind};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +14,16 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tracing::{Level, debug, warn};
 
+use crate::crowd::{Crowd, Place};
 use crate::socket::{Activity, Socket};
-use crate::{Handler, Limits, Response, reply};
+use crate::tls::{Spoken, spoken};
+use crate::{Client, Handler, Limits, Listener, Response, Tls, TrustedProxies, reply};
 
 /// How long to wait when the system has no file or memory for one more connection: long enough not to
 /// spin, short enough that the next connection to close is soon replaced.
@@ -46,16 +50,19 @@ const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 ///
 /// It speaks HTTP/1.1 with keep-alive, and HTTP/2 with clients that begin with it ("prior knowledge"): an answer
 /// that takes a second to come would otherwise cost a connection for each request that waits. A panic in
-/// the handler closes its connection, or resets its stream, and no other.
+/// the handler closes its connection, or resets its stream, and no other. Over TLS the client says within the
+/// handshake which of them it speaks, and a listener with TLS takes nothing else.
 pub async fn serve<H: Handler>(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     limits: Limits,
     handler: Arc<H>,
     shutdown: impl Future<Output = ()>,
 ) {
+    let Listener { tcp: listener, tls, proxies } = listener.into();
+    let crowd = limits.max_connections_per_client.map(Crowd::new);
     let (http1, http2) = (http1_within(&limits), http2_within(&limits));
     let streams = Semaphore::new(limits.max_requests);
-    let door = Arc::new(Door { http1, http2, limits, handler, streams });
+    let door = Arc::new(Door { http1, http2, limits, handler, streams, tls, proxies, crowd });
     // Each connection holds a receiver. That is how it learns of the shutdown, how connections are
     // counted, and how this function knows that the last one is gone.
     let (stop, _) = watch::channel(());
@@ -78,6 +85,10 @@ struct Door<H> {
     handler: Arc<H>,
     /// How many more requests HTTP/2 connections may have open.
     streams: Semaphore,
+    tls: Option<Tls>,
+    proxies: TrustedProxies,
+    /// Where the connections of a client are counted.
+    crowd: Option<Arc<Crowd>>,
 }
 
 fn http1_within(limits: &Limits) -> http1::Builder {
@@ -103,14 +114,27 @@ fn http2_within(limits: &Limits) -> http2::Builder<TokioExecutor> {
     http
 }
 
+/// A connection, as long as it is open.
+struct Visit {
+    peer: IpAddr,
+    /// Says when to end, and by its life that this one is open.
+    stop: watch::Receiver<()>,
+    _place: Option<Place>,
+}
+
+/// What HTTP is spoken over.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
 impl<H: Handler> Door<H> {
     async fn accept_all(self: &Arc<Self>, listener: &TcpListener, stop: &watch::Sender<()>) -> Infallible {
         let mut accepting = true;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     accepting = true;
-                    self.admit(stream, stop);
+                    self.admit(stream, peer.ip(), stop);
                 }
                 Err(error) if is_of_one_connection(&error) => debug!(%error, "a connection ended early"),
                 Err(error) => {
@@ -124,58 +148,101 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    fn admit(self: &Arc<Self>, stream: TcpStream, stop: &watch::Sender<()>) {
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: IpAddr, stop: &watch::Sender<()>) {
         if stop.receiver_count() >= self.limits.max_connections {
             debug!("connection limit reached, closing the new one");
             return;
         }
-        tokio::spawn(Arc::clone(self).attend(stream, stop.subscribe()));
+        let Ok(place) = self.place(peer) else {
+            debug!(%peer, "connection limit of a client reached, closing the new one");
+            return;
+        };
+        // An answer leaves in one write; waiting for more of it would only delay it.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "TCP_NODELAY");
+        }
+        let (door, visit) = (Arc::clone(self), Visit { peer, stop: stop.subscribe(), _place: place });
+        match self.tls {
+            None => tokio::spawn(door.attend(stream, visit)),
+            Some(_) => tokio::spawn(door.attend_tls(stream, visit)),
+        };
+    }
+
+    /// A place among the connections of a client, where these are counted. Those of a trusted proxy are not: they are
+    /// of many clients.
+    fn place(&self, peer: IpAddr) -> Result<Option<Place>, ()> {
+        match &self.crowd {
+            Some(crowd) if !self.proxies.contains(peer) => crowd.enter(Client::at(peer)).map(Some).ok_or(()),
+            _ => Ok(None),
+        }
     }
 
     /// One connection from its first byte to its last.
-    async fn attend(self: Arc<Self>, stream: TcpStream, mut stop: watch::Receiver<()>) {
+    async fn attend(self: Arc<Self>, stream: TcpStream, mut visit: Visit) {
         let version = tokio::select! {
             biased;
             version = timeout(self.limits.header_timeout, begins_http2(&stream)) => version,
-            _ = stop.changed() => return,
+            _ = visit.stop.changed() => return,
         };
         match version {
-            Ok(Ok(false)) => self.attend_http1(stream, stop).await,
+            Ok(Ok(false)) => self.attend_http1(stream, visit).await,
             // Boxed: connections of HTTP/1.1, of which there are many, have no room for its state.
-            Ok(Ok(true)) => Box::pin(self.attend_http2(stream, stop)).await,
+            Ok(Ok(true)) => Box::pin(self.attend_http2(stream, visit)).await,
             Ok(Err(error)) => debug!(%error, "connection closed"),
             Err(_) => debug!("connection closed: it said nothing"),
         }
     }
 
-    async fn attend_http1(&self, stream: TcpStream, mut stop: watch::Receiver<()>) {
+    /// The same, over TLS.
+    async fn attend_tls(self: Arc<Self>, stream: TcpStream, mut visit: Visit) {
+        let Some(tls) = &self.tls else { return };
+        let accepted = tokio::select! {
+            biased;
+            accepted = timeout(self.limits.handshake_timeout, Box::pin(tls.accept(stream))) => accepted,
+            _ = visit.stop.changed() => return,
+        };
+        let mut stream = match accepted {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return debug!(%error, "no handshake"),
+            Err(_) => return debug!("no handshake in time"),
+        };
+        match spoken(&stream) {
+            Spoken::Http1 => self.attend_http1(stream, visit).await,
+            Spoken::Http2 => Box::pin(self.attend_http2(stream, visit)).await,
+            Spoken::Acme => drop(timeout(self.limits.handshake_timeout, stream.shutdown()).await),
+        }
+    }
+
+    async fn attend_http1<S: Stream>(&self, stream: S, mut visit: Visit) {
         let answering = AtomicBool::new(false);
         let socket = TokioIo::new(Socket::new(stream, &answering, self.limits.write_timeout));
+        let peer = visit.peer;
         // Both borrow from this task, so a request costs no reference count.
         let service = service_fn(|request| {
             answering.store(true, Ordering::Relaxed);
-            self.answer(request).map(|response| {
+            self.answer(request, peer).map(|response| {
                 answering.store(false, Ordering::Relaxed);
                 Ok::<_, Infallible>(response)
             })
         });
         let mut connection = pin!(self.http1.serve_connection(socket, service));
         // An error means that `serve` itself was dropped.
-        let told = stop.changed().map(drop);
+        let told = visit.stop.changed().map(drop);
         self.attend_until(connection.as_mut(), told, http1::Connection::graceful_shutdown).await;
     }
 
     /// Each request is a task of its own. A connection where nothing is asked and nothing moves is told to
     /// go, as one of HTTP/1.1 is closed: within twice the header time-out.
-    async fn attend_http2(self: Arc<Self>, stream: TcpStream, mut stop: watch::Receiver<()>) {
+    async fn attend_http2<S: Stream>(self: Arc<Self>, stream: S, mut visit: Visit) {
         let activity = Arc::new(Activity::default());
         let socket = TokioIo::new(Socket::of_http2(stream, &activity, self.limits.write_timeout));
+        let peer = visit.peer;
         let service = service_fn(|request| {
             let (door, activity) = (self.clone(), activity.clone());
-            activity.moved();
+            activity.asked();
             async move {
                 let response = match door.streams.try_acquire() {
-                    Ok(_one) => door.answer(request).await,
+                    Ok(_one) => door.answer(request, peer).await,
                     Err(_) => crowded(),
                 };
                 drop(activity); // open until here
@@ -185,7 +252,7 @@ impl<H: Handler> Door<H> {
         let mut connection = pin!(self.http2.serve_connection(socket, service));
         let told = async {
             tokio::select! {
-                _ = stop.changed() => {}
+                _ = visit.stop.changed() => {}
                 () = idle(&activity, self.limits.header_timeout) => {}
             }
         };
@@ -213,9 +280,10 @@ impl<H: Handler> Door<H> {
     }
 
     /// Not an `async fn`: that would hold the request beside what the handler makes of it.
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
+    fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Response> + Send {
         let asked = Asked::if_logged(&request);
-        self.handler.handle(request).inspect(move |response| {
+        let client = self.proxies.client(peer, request.headers());
+        self.handler.handle(request, client).inspect(move |response| {
             if let Some(asked) = asked {
                 asked.log(response);
             }

@@ -7,14 +7,12 @@
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
-use tracing::debug;
 
 use crate::head_lines::HeadLines;
 
@@ -26,15 +24,24 @@ use crate::head_lines::HeadLines;
 /// [RFC 9112, 9.6]: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A TCP stream within bounds.
-pub(crate) struct Socket<'a> {
-    stream: TcpStream,
+/// The least that a client takes of an answer within the write time-out, while more of it waits.
+///
+/// Without it a byte now and then would keep a connection, and what it is to be sent, for as long as the client likes.
+const LEAST_TAKEN: usize = 64 * 1024;
+
+/// A stream within bounds: TCP, or TLS over it.
+pub(crate) struct Socket<'a, S> {
+    stream: S,
     spoken: Spoken<'a>,
     write_timeout: Duration,
-    /// Since when the client takes nothing. Boxed: most connections never make one.
+    /// Since when the client takes too little. Boxed: most connections never make one.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Since when our half is closed.
+    /// What it took since then.
+    taken: usize,
+    /// Since when our half is to be closed.
     lingering: Option<Pin<Box<Sleep>>>,
+    /// Whether it is.
+    closed: bool,
     /// Whether what is to be written has waited for its like.
     gathered: bool,
 }
@@ -49,39 +56,46 @@ enum Spoken<'a> {
     Http2(&'a Activity),
 }
 
-/// Whether anything goes on on a connection of HTTP/2. Each open request holds a reference to it.
+/// What goes on on a connection of HTTP/2. Each open request holds a reference to it.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
-    moved: AtomicBool,
+    moved: AtomicUsize,
 }
 
+/// The least that a client takes between two looks, unless it asks for something, to be no idle one: a few bytes now
+/// and then, of an answer that it holds up or in reply to its pings, are none.
+const LEAST_MOVED: usize = 4096;
+
 impl Activity {
-    /// A request began, or the client took some bytes.
-    pub(crate) fn moved(&self) {
-        self.moved.store(true, Ordering::Relaxed);
+    /// A request began.
+    pub(crate) fn asked(&self) {
+        self.moved(LEAST_MOVED);
+    }
+
+    /// The client took so many bytes. Those of one connection are counted by one task.
+    fn moved(&self, bytes: usize) {
+        let moved = self.moved.load(Ordering::Relaxed).saturating_add(bytes);
+        self.moved.store(moved, Ordering::Relaxed);
     }
 
     /// Whether something moved since this was asked last.
     pub(crate) fn has_moved(&self) -> bool {
-        self.moved.swap(false, Ordering::Relaxed)
+        self.moved.swap(0, Ordering::Relaxed) >= LEAST_MOVED
     }
 }
 
-impl<'a> Socket<'a> {
-    pub(crate) fn new(stream: TcpStream, answering: &'a AtomicBool, write_timeout: Duration) -> Self {
+impl<'a, S> Socket<'a, S> {
+    pub(crate) fn new(stream: S, answering: &'a AtomicBool, write_timeout: Duration) -> Self {
         Self::speaking(Spoken::Http1 { answering, lines: HeadLines::default() }, stream, write_timeout)
     }
 
-    pub(crate) fn of_http2(stream: TcpStream, activity: &'a Activity, write_timeout: Duration) -> Self {
+    pub(crate) fn of_http2(stream: S, activity: &'a Activity, write_timeout: Duration) -> Self {
         Self::speaking(Spoken::Http2(activity), stream, write_timeout)
     }
 
-    fn speaking(spoken: Spoken<'a>, stream: TcpStream, write_timeout: Duration) -> Self {
-        // An answer leaves in one write; waiting for more of it would only delay it.
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "TCP_NODELAY");
-        }
-        Self { stream, spoken, write_timeout, stalled: None, lingering: None, gathered: false }
+    fn speaking(spoken: Spoken<'a>, stream: S, write_timeout: Duration) -> Self {
+        let (stalled, lingering) = (None, None);
+        Self { stream, spoken, write_timeout, stalled, taken: 0, lingering, closed: false, gathered: false }
     }
 
     fn check(&mut self, new: &[u8]) -> Result<()> {
@@ -107,20 +121,40 @@ impl<'a> Socket<'a> {
         Poll::Pending
     }
 
-    /// Passes on what a write came to, and counts the time in which nothing moves.
-    fn within_time<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
-        if written.is_ready() {
-            self.stalled = None;
-            if let Spoken::Http2(activity) = self.spoken {
-                activity.moved();
-            }
-            return written;
+    /// Passes on what a write came to, and counts the time in which too little moves.
+    fn within_time(&mut self, cx: &mut Context<'_>, written: Poll<Result<usize>>) -> Poll<Result<usize>> {
+        match written {
+            Poll::Ready(Ok(bytes)) => self.moved(bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => return Poll::Ready(Err(ready!(self.poll_stalled(cx)))),
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client takes no bytes")))
+        written
     }
 
+    /// Waits until the client has taken too little for too long.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Error::new(ErrorKind::TimedOut, "the client takes too few bytes"))
+    }
+
+    fn moved(&mut self, bytes: usize) {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken >= LEAST_TAKEN {
+            self.is_taking();
+        }
+        if let Spoken::Http2(activity) = self.spoken {
+            activity.moved(bytes);
+        }
+    }
+
+    /// The client takes what it is sent: its time begins anew.
+    fn is_taking(&mut self) {
+        (self.stalled, self.taken) = (None, 0);
+    }
+}
+
+impl<S: AsyncRead + Unpin> Socket<'_, S> {
     /// Reads and forgets until the client closes its half.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 4096];
@@ -134,7 +168,7 @@ impl<'a> Socket<'a> {
     }
 }
 
-impl AsyncRead for Socket<'_> {
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<'_, S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
@@ -142,7 +176,7 @@ impl AsyncRead for Socket<'_> {
     }
 }
 
-impl AsyncWrite for Socket<'_> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
         ready!(self.gather(cx));
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
@@ -165,18 +199,25 @@ impl AsyncWrite for Socket<'_> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.gathered = false;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(flushed) => {
+                self.is_taking(); // all of it
+                Poll::Ready(flushed)
+            }
+            // TLS has taken bytes that the client has not.
+            Poll::Pending => self.poll_stalled(cx).map(Err),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.lingering.is_none() {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.lingering = Some(Box::pin(sleep(LINGER)));
+        let socket = &mut *self;
+        let lingering = socket.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let over = lingering.as_mut().poll(cx).is_ready();
+        if !socket.closed && !over {
+            ready!(Pin::new(&mut socket.stream).poll_shutdown(cx))?;
+            socket.closed = true;
         }
-        if self.poll_drain(cx).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        self.lingering.as_mut().map_or(Poll::Ready(()), |until| until.as_mut().poll(cx)).map(Ok)
+        if over || socket.poll_drain(cx).is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
 
@@ -185,7 +226,7 @@ mod tests {
     use std::io::Read;
 
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -197,7 +238,10 @@ mod tests {
     }
 
     /// Writes, and says what had arrived once every task that was ready had its turn.
-    async fn arrived_before_others_ran(mut socket: Socket<'_>, mut peer: std::net::TcpStream) -> bool {
+    async fn arrived_before_others_ran(
+        mut socket: Socket<'_, TcpStream>,
+        mut peer: std::net::TcpStream,
+    ) -> bool {
         let write = async {
             socket.write_all(b"answer").await.expect("the peer is there");
             socket.flush().await.expect("the peer is there");

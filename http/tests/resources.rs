@@ -156,7 +156,7 @@ fn a_preflight_lets_scripts_send_conditions_ranges_and_tokens() {
 struct OneResource(StaticResource);
 
 impl Handler for OneResource {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, _client: kiln_http::Client) -> Response {
         respond(&request, &self.0)
     }
 }

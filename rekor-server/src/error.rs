@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kiln_http::header::{self, HeaderName, HeaderValue};
-use kiln_http::{BodyError, Response, StatusCode, cors, reply};
+use kiln_http::{BodyError, NotAdmitted, Response, StatusCode, cors, reply};
 use kiln_rekor::{InvalidRequest, ParseRequestError};
 use serde_json::{Value, json};
 
@@ -18,6 +18,8 @@ pub(crate) enum ApiError {
     Method,
     #[error("http: request body too large")]
     TooLarge,
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
     #[error("{0}")]
     Body(BodyError),
     #[error("{0}")]
@@ -42,8 +44,10 @@ enum Code {
     DeadlineExceeded = 4,
     NotFound = 5,
     AlreadyExists = 6,
+    ResourceExhausted = 8,
     Unimplemented = 12,
     Unavailable = 14,
+    Unauthenticated = 16,
 }
 
 impl ApiError {
@@ -51,6 +55,10 @@ impl ApiError {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::Method => (StatusCode::NOT_IMPLEMENTED, Code::Unimplemented),
+            Self::NotAdmitted(refused) if refused.wait().is_some() => {
+                (refused.status(), Code::ResourceExhausted)
+            }
+            Self::NotAdmitted(refused) => (refused.status(), Code::Unauthenticated),
             Self::Body(BodyError::TimedOut { .. }) => (StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded),
             Self::Pushback | Self::Unavailable(_) | Self::Body(BodyError::Crowded) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
@@ -89,6 +97,7 @@ impl ApiError {
             Self::Pushback | Self::Unavailable(_) | Self::Body(BodyError::Crowded) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            Self::NotAdmitted(refused) => refused.advise(headers),
             // Where the next request would start is unknown, or not worth reading to.
             Self::TooLarge | Self::Body(_) => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -5,8 +5,8 @@ use std::time::Instant as Clock;
 
 use bytes::Bytes;
 use kiln_http::{
-    Handler, Incoming, Method, NotReady, Parts, Probe, Request, Response, StatusCode, Uri, cors, read_body,
-    reply,
+    Client, Handler, Incoming, Method, NotReady, Parts, Probe, Request, Response, StatusCode, Uri, cors,
+    read_body, reply,
 };
 use kiln_rekor::{InclusionProof, LogId, Policy, RekorLog};
 use kiln_sequencer::{Answer, LogServer, Refusal, Submissions, Wait};
@@ -94,7 +94,7 @@ impl<S: Store, G: Register> RekorServer<S, G> {
         }
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Response {
+    async fn route(&self, request: Request<Incoming>, client: Client) -> Response {
         let path = request.uri().path();
         match (path, request.method()) {
             (ENTRIES, &Method::OPTIONS) => cors::preflight(&Method::OPTIONS, "POST"),
@@ -103,7 +103,7 @@ impl<S: Store, G: Register> RekorServer<S, G> {
             }
             (ENTRIES, &Method::POST) => {
                 let (parts, body) = request.into_parts();
-                let added = self.add(parts, body).await;
+                let added = self.add(parts, body, client).await;
                 added.unwrap_or_else(|error| error.into_response(self.options.reasons))
             }
             (ENTRIES, _) => ApiError::Method.into_response(self.options.reasons),
@@ -111,7 +111,7 @@ impl<S: Store, G: Register> RekorServer<S, G> {
                 Some(uri) => {
                     let (mut parts, body) = request.into_parts();
                     parts.uri = uri;
-                    self.log.handle(Request::from_parts(parts, body)).await
+                    self.log.handle(Request::from_parts(parts, body), client).await
                 }
                 None => ApiError::NotFound.into_response(self.options.reasons),
             },
@@ -119,7 +119,8 @@ impl<S: Store, G: Register> RekorServer<S, G> {
     }
 
     /// Adds an entry. In this order: a body that is not read, or not right, costs no more than that.
-    async fn add(&self, parts: Parts, body: Incoming) -> Result<Response, ApiError> {
+    async fn add(&self, parts: Parts, body: Incoming, client: Client) -> Result<Response, ApiError> {
+        let _one_entry = self.log.gate().admit(client, &parts.headers)?;
         let options = self.log.options();
         let mut share = self.log.bodies().empty_share();
         let body = read_body(body, self.options.body_bytes, options.body_timeout, &mut share).await?;
@@ -186,12 +187,12 @@ fn below_root(path: &str) -> Option<Uri> {
 }
 
 impl<S: Store, G: Register> Handler for RekorServer<S, G> {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, client: Client) -> Response {
         if !request.uri().path().starts_with("/api/") {
-            return self.log.handle(request).await;
+            return self.log.handle(request, client).await;
         }
         let (method, started) = (request.method().clone(), Clock::now());
-        let response = self.route(request).await;
+        let response = self.route(request, client).await;
         self.metrics.count_answer(&method, response.status().as_u16(), started.elapsed());
         response
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use kiln_http::{Handler, Incoming, Limits, Request};
+use kiln_http::{Client, Handler, Incoming, Limits, Request};
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls::sign::CertifiedKey;
@@ -182,7 +182,8 @@ impl Bastion {
             let handler = handler.clone();
             async move {
                 log_client(&request);
-                Ok::<_, Infallible>(handler.handle(request).await)
+                // Who asked the bastion is known to it alone.
+                Ok::<_, Infallible>(handler.handle(request, Client::UNKNOWN).await)
             }
         });
         let mut connection = pin!(http().serve_connection(TokioIo::new(stream), service));

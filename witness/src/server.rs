@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kiln_http::{
-    ByteBudget, Handler, Incoming, Method, NotReady, Probe, Request, Response, StaticResource, StatusCode,
-    Turns, cors, etag_of, read_body, reply, respond,
+    ByteBudget, Client, Handler, Incoming, Method, NotReady, Probe, Request, Response, StaticResource,
+    StatusCode, Turns, cors, etag_of, read_body, reply, respond,
 };
 use kiln_tiles::{Cosignatures, Hash};
 
@@ -278,7 +278,7 @@ fn read_text(request: &Request<Incoming>, text: String) -> Response {
 }
 
 impl Handler for Witness {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, _client: Client) -> Response {
         let (route, response) = self.route(request).await;
         self.0.metrics.count_answer(route, response.status().as_u16());
         response

@@ -17,6 +17,7 @@ mod recover;
 mod rekor;
 mod serve;
 mod tail;
+mod token;
 mod verify;
 mod vkey;
 mod witness;
@@ -29,7 +30,7 @@ use crate::output::Output;
 /// What kiln does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Witness(witness::Witness),
     Init(init::Init),
     Vkey(vkey::Vkey),
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Config(config::ConfigCommand),
     #[command(subcommand)]
     Key(key::Key),
+    #[command(subcommand)]
+    Token(token::Token),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
@@ -85,6 +88,7 @@ impl Command {
             Self::Man(command) => command.run(output),
             Self::Completions(command) => command.run(output),
             Self::Config(command) => command.run(output),
+            Self::Token(command) => command.run(output),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kiln_http::{
-    ByteBudget, Bytes, Handler, Incoming, Limits, Request, Response, StatusCode, read_body, reply, serve,
+    ByteBudget, Bytes, Handler, Incoming, Limits, Listener, Request, Response, StatusCode, read_body, reply,
+    serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -49,7 +50,7 @@ pub(crate) struct Routes {
 }
 
 impl Handler for Routes {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, client: kiln_http::Client) -> Response {
         let path = request.uri().path().to_owned();
         self.seen.lock().unwrap().push(path.clone());
         match path.as_str() {
@@ -63,6 +64,7 @@ impl Handler for Routes {
                 std::thread::sleep(5 * SLOW);
                 reply::text(StatusCode::OK, "blocked\n")
             }
+            "/who" => reply::text(StatusCode::OK, client.address().to_string()),
             "/never" => std::future::pending().await,
             "/panic" => panic!("a handler's mistake"),
             _ => reply::text(StatusCode::OK, "hello\n"),
@@ -91,8 +93,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(limits: Limits) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        Self::start_with(limits, Listener::from).await
+    }
+
+    /// The same with a listener that is made of its socket so.
+    pub(crate) async fn start_with(limits: Limits, listener: impl FnOnce(TcpListener) -> Listener) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let listener = listener(socket);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let bodies = ByteBudget::new(MAX_BODIES);
         let routes = Routes { limits, big: vec![b'b'; BIG].into(), bodies, seen: seen.clone() };

@@ -23,7 +23,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::Either;
 use kiln_http::{
-    ByteBudget, Handler, Incoming, Method, NotReady, Probe, Relay, Request, Response, cors, reply,
+    ByteBudget, Client, Gate, Handler, Incoming, Method, NotReady, Probe, Relay, Request, Response, cors,
+    reply,
 };
 use kiln_storage::{Register, Store};
 use serde::Serialize;
@@ -115,6 +116,7 @@ pub struct LogServer<S, G> {
     reads: Reads<S, G>,
     prover: Prover,
     relay: Option<Relay>,
+    gate: Arc<Gate>,
 }
 
 impl<S: Store, G: Register> LogServer<S, G> {
@@ -127,6 +129,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
             reads: Reads::new(shared.log.clone(), options.reads_at_once, options.read_timeout),
             prover: Prover::default(),
             relay: None,
+            gate: Arc::default(),
             shared,
             options,
         }
@@ -136,6 +139,12 @@ impl<S: Store, G: Register> LogServer<S, G> {
     #[must_use]
     pub fn with_relay(self, relay: Relay) -> Self {
         Self { relay: Some(relay), ..self }
+    }
+
+    /// The same, which takes the submissions that this gate lets in. Without one it takes all.
+    #[must_use]
+    pub fn with_gate(self, gate: Arc<Gate>) -> Self {
+        Self { gate, ..self }
     }
 
     /// Where submissions go while another process writes, if they are to be handed on.
@@ -187,7 +196,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
 
 impl<S: Store, G: Register> Handler for LogServer<S, G> {
     /// Submissions wait long, and many at once: what they wait with is small. The rest is apart.
-    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
+    fn handle(&self, request: Request<Incoming>, client: Client) -> impl Future<Output = Response> + Send {
         let submitted = match request.uri().path() {
             _ if request.method() == Method::OPTIONS => None,
             "/add" => Some(("/add", false)),
@@ -197,7 +206,9 @@ impl<S: Store, G: Register> Handler for LogServer<S, G> {
         let answered = match submitted {
             Some((route, batch)) => {
                 // No `async` block: what is moved into one has its room there twice.
-                Either::Left(self.submit(request, batch).map(move |response| (route, cors::open(response))))
+                Either::Left(
+                    self.submit(request, client, batch).map(move |response| (route, cors::open(response))),
+                )
             }
             None => Either::Right(Box::pin(self.route(request))),
         };

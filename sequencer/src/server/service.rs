@@ -1,7 +1,7 @@
 //! What another API on the same log needs of its server.
 
 use bytes::Bytes;
-use kiln_http::{ByteBudget, Parts, Relay, Response};
+use kiln_http::{ByteBudget, Gate, Parts, Relay, Response};
 use kiln_storage::{Register, Store};
 use kiln_tiles::{SignedCheckpoint, TlogProof};
 use prometheus_client::registry::Registry;
@@ -30,6 +30,12 @@ impl<S: Store, G: Register> LogServer<S, G> {
     #[must_use]
     pub const fn bodies(&self) -> &ByteBudget {
         &self.bodies
+    }
+
+    /// What submissions pass, of all APIs together.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Registers what the log counts, as it is now, by names that begin with `kiln`.

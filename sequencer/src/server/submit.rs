@@ -1,7 +1,10 @@
 //! Submissions: `POST /add` and `POST /add-batch`.
 
 use bytes::Bytes;
-use kiln_http::{Incoming, Method, Parts, Request, Response, StatusCode, asks_for, header, read_body, reply};
+use kiln_http::{
+    Admitted, Client, Gate, Incoming, Method, NotAdmitted, Parts, Request, Response, StatusCode, asks_for,
+    header, read_body, reply,
+};
 use kiln_storage::{Register, Store};
 use kiln_tiles::{ParseBundleError, split_entries};
 use tokio::time::Instant;
@@ -19,6 +22,8 @@ pub(super) const TLOG_PROOF: &str = "text/x.tlog-proof";
 enum BadSubmission {
     #[error("a submission is a POST")]
     Method,
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
     #[error("this log is read-only: it takes no entries")]
     ReadOnly,
     #[error("this log takes no raw entries: {0}")]
@@ -49,6 +54,7 @@ impl BadSubmission {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Method => return reply::method_not_allowed("POST"),
+            Self::NotAdmitted(refused) => return refused.into_response(),
             Self::ReadOnly => StatusCode::GONE,
             Self::Elsewhere(_) => StatusCode::FORBIDDEN,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -64,12 +70,19 @@ struct Head {
     batch: bool,
     wait: Wait,
     proof: bool,
+    admitted: Admitted,
     /// For a request that may be handed on.
     parts: Option<Box<Parts>>,
 }
 
 impl Head {
-    fn parse(parts: &Parts, batch: bool, taken: Submissions) -> Result<Self, BadSubmission> {
+    fn parse(
+        parts: &Parts,
+        client: Client,
+        batch: bool,
+        taken: Submissions,
+        gate: &Gate,
+    ) -> Result<Self, BadSubmission> {
         match taken {
             Submissions::Raw => {}
             Submissions::Elsewhere(hint) => return Err(BadSubmission::Elsewhere(hint)),
@@ -78,6 +91,7 @@ impl Head {
         if parts.method != Method::POST {
             return Err(BadSubmission::Method);
         }
+        let admitted = gate.admit(client, &parts.headers)?;
         // Who compresses means what is inside; it would be logged as it came.
         if parts.headers.contains_key(header::CONTENT_ENCODING) {
             return Err(BadSubmission::Encoding);
@@ -86,7 +100,7 @@ impl Head {
         if proof && (batch || wait == Wait::Sequenced) {
             return Err(BadSubmission::Proof);
         }
-        Ok(Self { batch, wait, proof, parts: None })
+        Ok(Self { batch, wait, proof, admitted, parts: None })
     }
 }
 
@@ -95,10 +109,11 @@ impl<S: Store, G: Register> LogServer<S, G> {
     pub(super) fn submit(
         &self,
         request: Request<Incoming>,
+        client: Client,
         batch: bool,
     ) -> impl Future<Output = Response> + Send {
         let (parts, body) = request.into_parts();
-        let head = Head::parse(&parts, batch, self.options.submissions).map(|head| {
+        let head = Head::parse(&parts, client, batch, self.options.submissions, &self.gate).map(|head| {
             let may_be_handed_on = self.relay.is_some();
             Head { parts: may_be_handed_on.then(|| Box::new(parts)), ..head }
         });
@@ -112,13 +127,14 @@ impl<S: Store, G: Register> LogServer<S, G> {
     }
 
     async fn take(&self, head: Head, body: Incoming) -> Result<Response, Response> {
-        let Head { batch, wait, proof, parts } = head;
+        let Head { batch, wait, proof, admitted, parts } = head;
         let most = if batch { self.options.limits.batch_bytes } else { self.options.limits.entry_bytes };
         let mut share = self.bodies.empty_share();
         let body = read_body(body, most, self.options.body_timeout, &mut share).await;
         let body = body.map_err(kiln_http::BodyError::into_response)?;
         let entries = if batch { self.split_batch(&body) } else { one_entry(body.clone()) };
         let entries = entries.map_err(BadSubmission::into_response)?;
+        self.gate.charge(admitted, entries.len() - 1).map_err(NotAdmitted::into_response)?;
         if let Some(parts) = parts
             && let Some(response) = Box::pin(self.hand_on(&parts, body.clone())).await
         {

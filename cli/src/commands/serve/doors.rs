@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use futures_util::future::{Either, ready};
-use kiln_http::{Handler, Incoming, Limits, Request, Response, StatusCode, cors, reply};
+use kiln_http::{Client, Handler, Incoming, Limits, Request, Response, StatusCode, cors, reply};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::log::{LogArgs, Urls};
 use super::logs::{Logs, ServedLog};
+use crate::door::{Entrance, EntranceOptions, WithDoor};
 use crate::failure::Failure;
-use crate::listeners::{bind, bind_some, connections_within, serve_admin, url_of, without_slash};
+use crate::listeners::{bind, bind_some, connections_within, serve_admin, without_slash};
 use crate::signals::{Stop, stopped};
 
 /// Where the process answers.
@@ -28,6 +29,8 @@ pub(super) struct DoorArgs {
     /// The most connections to a listener at once.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     max_connections: usize,
+    #[command(flatten)]
+    pub(super) entrance: EntranceOptions,
 }
 
 /// Listeners that are bound.
@@ -36,6 +39,7 @@ pub(super) struct Doors {
     reads: Option<TcpListener>,
     admin: Option<TcpListener>,
     most: usize,
+    entrance: Entrance,
     own: OwnUrls,
 }
 
@@ -51,11 +55,13 @@ pub(super) struct Served(JoinSet<()>);
 
 impl Doors {
     pub(super) async fn bind(args: &DoorArgs) -> Result<Self, Failure> {
+        let entrance = Entrance::open(&args.entrance)?;
         let front = bind("--listen", &args.listen).await?;
         let reads = bind_some("--read-listen", args.read_listen.as_deref()).await?;
         let admin = bind_some("--admin-listen", args.admin_listen.as_deref()).await?;
+        let url_of = |socket| entrance.url_of(socket);
         let own = OwnUrls { front: url_of(&front)?, reads: reads.as_ref().map(url_of).transpose()? };
-        Ok(Self { front, reads, admin, most: args.max_connections, own })
+        Ok(Self { front, reads, admin, most: args.max_connections, entrance, own })
     }
 
     pub(super) fn own_urls(&self) -> OwnUrls {
@@ -63,21 +69,39 @@ impl Doors {
     }
 
     /// Answers from now on, until `stop` says so.
-    pub(super) fn serve(self, logs: &Logs, files: Option<u64>, stop: &Stop) -> Served {
+    pub(super) fn serve(self, logs: &Logs, files: Option<u64>, stop: &Stop) -> Result<Served, Failure> {
+        let entrance = &self.entrance;
         let listeners = 1 + usize::from(self.reads.is_some());
         let connections = connections_within(files, OWN_FILES, listeners, self.most);
-        let limits = Limits { max_connections: connections, ..Limits::default() };
+        let limits = entrance.limits(Limits { max_connections: connections, ..Limits::default() });
         let mut served = JoinSet::new();
         let door = |role| Arc::new(Door { logs: logs.clone(), role });
         let front = if self.reads.is_some() { Role::Submissions } else { Role::All };
-        served.spawn(kiln_http::serve(self.front, limits, door(front), stopped(stop.clone())));
+        served.spawn(kiln_http::serve(
+            entrance.listener(self.front),
+            limits,
+            door(front),
+            stopped(stop.clone()),
+        ));
         if let Some(reads) = self.reads {
-            served.spawn(kiln_http::serve(reads, limits, door(Role::Reads), stopped(stop.clone())));
+            served.spawn(kiln_http::serve(
+                entrance.listener(reads),
+                limits,
+                door(Role::Reads),
+                stopped(stop.clone()),
+            ));
         }
         if let Some(admin) = self.admin {
-            serve_admin(&mut served, admin, limits, logs.clone(), stop);
+            serve_admin(
+                &mut served,
+                admin,
+                limits,
+                WithDoor::new(logs.clone(), None, entrance.certificates()),
+                stop,
+            );
         }
-        Served(served)
+        entrance.keep_fresh()?;
+        Ok(Served(served))
     }
 }
 
@@ -113,11 +137,11 @@ struct Door {
 }
 
 impl Handler for Door {
-    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
+    fn handle(&self, request: Request<Incoming>, client: Client) -> impl Future<Output = Response> + Send {
         match &self.logs {
-            Logs::One(log) => Either::Left(self.role.answer(log, request)),
+            Logs::One(log) => Either::Left(self.role.answer(log, request, client)),
             // Boxed: what waits at the log of a process that has one has no room for it.
-            Logs::Many(table) => Either::Right(Box::pin(table.answer(self.role, request))),
+            Logs::Many(table) => Either::Right(Box::pin(table.answer(self.role, request, client))),
         }
     }
 }
@@ -137,6 +161,7 @@ impl Role {
         self,
         log: &ServedLog,
         request: Request<Incoming>,
+        client: Client,
     ) -> impl Future<Output = Response> + Send + '_ {
         let path = request.uri().path();
         match self {
@@ -147,7 +172,7 @@ impl Role {
                 let message = format!("this log is read at {}\n", log.read_url);
                 Either::Left(ready(cors::open(reply::text(StatusCode::NOT_FOUND, message))))
             }
-            _ => Either::Right(log.front.handle(request)),
+            _ => Either::Right(log.front.handle(request, client)),
         }
     }
 }

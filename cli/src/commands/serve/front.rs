@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::Either;
-use kiln_http::{Handler, Incoming, NotReady, Probe, Request, Response};
+use kiln_http::{Client, Handler, Incoming, NotReady, Probe, Request, Response};
 use kiln_rekor_server::RekorServer;
 use kiln_sequencer::LogServer;
 use kiln_storage::AnyRegister;
@@ -18,11 +18,11 @@ pub(super) enum Front {
 }
 
 impl Handler for Front {
-    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
+    fn handle(&self, request: Request<Incoming>, client: Client) -> impl Future<Output = Response> + Send {
         match self {
-            Self::Log(server) => Either::Left(server.handle(request)),
+            Self::Log(server) => Either::Left(server.handle(request, client)),
             // Boxed: what waits at a log that speaks no Rekor has no room for it.
-            Self::Rekor(server) => Either::Right(Box::pin(server.handle(request))),
+            Self::Rekor(server) => Either::Right(Box::pin(server.handle(request, client))),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_http::Relay;
+use kiln_http::{Gate, Relay};
 use kiln_rekor_server::RekorServer;
 use kiln_sequencer::{
     CatchUp, Description, Holder, LoadError, Log, LogServer, MAX_ROUND_BYTES, Options, PoolLimits, Sequencer,
@@ -21,6 +21,7 @@ use super::opening::Opened;
 use super::rekor::RekorArgs;
 use super::witnesses::WitnessArgs;
 use super::words;
+use crate::door::{SubmitterOptions, Submitters};
 use crate::environment::{self, Stopwatch};
 use crate::failure::Failure;
 use crate::guard::GuardArgs;
@@ -87,6 +88,8 @@ pub(super) struct LogArgs {
     pub(super) rekor: RekorArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    submitters: SubmitterOptions,
 }
 
 /// Whether equal entries are one.
@@ -157,6 +160,7 @@ impl LogPlan {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.store.check_key(&self.args.key)?;
         self.args.guard.outside(&self.store)?;
+        Submitters::open(&self.args.submitters)?;
         Ok(())
     }
 
@@ -173,8 +177,10 @@ impl LogPlan {
         let description = self.describe(&log, urls);
         let sequencer = Sequencer::new(log, self.options(&description));
         let shared = sequencer.shared();
-        let front = self.front(shared.clone(), &description)?;
+        let submitters = Submitters::open(&self.args.submitters)?;
+        let front = self.front(shared.clone(), &description, submitters.gate())?;
         Ok(Begun {
+            submitters,
             sequencer,
             shared,
             front,
@@ -215,8 +221,13 @@ impl LogPlan {
         Options { interval, pool, accept_head, holder, standby, lease }
     }
 
-    fn front(&self, shared: Arc<SharedLog>, description: &Description) -> Result<Front, Failure> {
-        let log = Arc::new(self.server(shared, description)?);
+    fn front(
+        &self,
+        shared: Arc<SharedLog>,
+        description: &Description,
+        gate: &Arc<Gate>,
+    ) -> Result<Front, Failure> {
+        let log = Arc::new(self.server(shared, description)?.with_gate(gate.clone()));
         Ok(match self.args.rekor.options() {
             Some(options) => Front::Rekor(Arc::new(RekorServer::new(log, options))),
             None => Front::Log(log),
@@ -256,6 +267,7 @@ pub(super) struct Begun {
     sequencer: OpenSequencer,
     shared: Arc<SharedLog>,
     front: Front,
+    submitters: Submitters,
     description: Description,
     store: String,
     made: Option<words::Made>,
@@ -272,6 +284,11 @@ impl Begun {
         self.front.clone()
     }
 
+    /// What its submissions pass.
+    pub(super) fn gate(&self) -> Arc<Gate> {
+        self.submitters.gate().clone()
+    }
+
     /// Runs it until `stop` says so. `tell` hears of it when it takes entries, or serves reads while another
     /// process does. When this returns nobody waits for an answer any more.
     pub(super) async fn run(
@@ -280,6 +297,7 @@ impl Begun {
         tell: impl FnOnce(&words::Started<'_>),
     ) -> Result<(), Failure> {
         let Self { sequencer, shared, description, dedup_lock, .. } = self;
+        let _fresh = self.submitters.keep_fresh()?;
         self.gc.start(&sequencer, self.in_folder, &stop);
         let running = if self.standby {
             tokio::spawn(sequencer.stand_by(stop))

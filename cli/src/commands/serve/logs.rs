@@ -3,12 +3,14 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kiln_http::{
-    Bytes, Incoming, Method, NotReady, Probe, Request, Response, StatusCode, Uri, cors, header, health, reply,
+    Bytes, Client, Gate, Incoming, Method, NotReady, Probe, Request, Response, StatusCode, Uri, cors, header,
+    health, reply,
 };
 
 use super::doors::Role;
 use super::expositions;
 use super::front::Front;
+use crate::door::with_gate;
 
 /// How long those wait who ask for a log that is out of order: it is tried again about as often.
 const RETRY_SECS: u32 = 10;
@@ -17,6 +19,8 @@ const RETRY_SECS: u32 = 10;
 #[derive(Clone)]
 pub(super) struct ServedLog {
     pub(super) front: Front,
+    /// What its submissions pass.
+    pub(super) gate: Arc<Gate>,
     /// Where others read it.
     pub(super) read_url: Arc<str>,
 }
@@ -66,6 +70,12 @@ impl Place {
     }
 }
 
+impl ServedLog {
+    fn metrics(&self) -> String {
+        with_gate(&self.front.metrics(), &self.gate)
+    }
+}
+
 impl Table {
     /// The logs that there are to be, in this order; those that are there already stay as they are.
     pub(super) fn arrange(&self, places: &[(String, Place)]) {
@@ -106,14 +116,19 @@ impl Table {
     }
 
     /// Answers a request: the log that it is for, or what the process says of itself.
-    pub(super) async fn answer(&self, role: Role, mut request: Request<Incoming>) -> Response {
+    pub(super) async fn answer(
+        &self,
+        role: Role,
+        mut request: Request<Incoming>,
+        client: Client,
+    ) -> Response {
         if let Some(response) = health(&request, self) {
             return response;
         }
         match self.find(&request) {
             Some((Ok(log), rest)) => {
                 *request.uri_mut() = rest;
-                role.answer(&log, request).await
+                role.answer(&log, request, client).await
             }
             Some((Err(OutOfOrder::Starting), _)) => unavailable("this log is starting"),
             Some((Err(OutOfOrder::Failed), _)) => unavailable("this log is out of order"),
@@ -203,7 +218,7 @@ impl Probe for Table {
     fn metrics(&self) -> String {
         let rows = self.read();
         let answering = rows.iter().filter_map(|row| Some((row.name.as_str(), row.log.as_ref().ok()?)));
-        expositions::joined(answering.map(|(name, log)| (name, log.front.metrics())))
+        expositions::joined(answering.map(|(name, log)| (name, log.metrics())))
     }
 }
 
@@ -217,7 +232,7 @@ impl Probe for Logs {
 
     fn metrics(&self) -> String {
         match self {
-            Self::One(log) => log.front.metrics(),
+            Self::One(log) => log.metrics(),
             Self::Many(table) => table.metrics(),
         }
     }

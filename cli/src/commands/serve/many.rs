@@ -147,7 +147,8 @@ impl Kept {
         let make = !plan.store.has_log().await?;
         let opened = plan.open(make, Some(&self.urls)).await?;
         let begun = plan.begin(opened, &self.urls)?;
-        let log = ServedLog { front: begun.front(), read_url: self.urls.reads.as_str().into() };
+        let log =
+            ServedLog { front: begun.front(), gate: begun.gate(), read_url: self.urls.reads.as_str().into() };
         self.table.set(&self.settings.name, log);
         let output = self.output;
         begun

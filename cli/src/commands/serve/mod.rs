@@ -85,8 +85,8 @@ async fn run_one(plan: LogPlan, doors: &DoorArgs, output: Output) -> Result<(), 
         (Ok(_), None) => unreachable!("listeners that are bound have URLs"),
     };
     let begun = plan.begin(opened, &urls)?;
-    let log = ServedLog { front: begun.front(), read_url: urls.reads.as_str().into() };
-    let served = doors.serve(&Logs::One(log), files, &stop);
+    let log = ServedLog { front: begun.front(), gate: begun.gate(), read_url: urls.reads.as_str().into() };
+    let served = doors.serve(&Logs::One(log), files, &stop)?;
     let ended = begun
         .run(stop.clone(), |started| {
             if let Err(error) = started.tell(output).and_then(|()| output.line("ready")) {
@@ -109,7 +109,7 @@ async fn run_many(path: &Path, output: Output) -> Result<(), Failure> {
     let doors = Doors::bind(&config.doors).await?;
     let (own, table) = (doors.own_urls(), Arc::new(Table::default()));
     let mut many = Many::new(table.clone(), output);
-    let served = doors.serve(&Logs::Many(table), files, &stop);
+    let served = doors.serve(&Logs::Many(table), files, &stop)?;
     let (mut current, mut first) = (config, true);
     loop {
         tokio::select! {

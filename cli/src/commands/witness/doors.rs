@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use kiln_http::Limits;
+use kiln_http::{Gated, Limits};
 use kiln_witness::{Prefixes, Witness};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::door::{Entrance, Submitters, WithDoor};
 use crate::failure::Failure;
-use crate::listeners::{bind, bind_some, connections_within, serve_admin, url_of, without_slash};
+use crate::listeners::{bind, bind_some, connections_within, serve_admin, without_slash};
 use crate::signals::{Stop, stopped};
 
 /// Where a witness answers.
@@ -43,10 +44,14 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    pub(super) async fn bind(args: &DoorArgs, files: Option<u64>) -> Result<Self, Failure> {
+    pub(super) async fn bind(
+        args: &DoorArgs,
+        entrance: &Entrance,
+        files: Option<u64>,
+    ) -> Result<Self, Failure> {
         let front = bind("--listen", &args.listen).await?;
         let admin = bind_some("--admin-listen", args.admin_listen.as_deref()).await?;
-        let own_url = url_of(&front)?;
+        let own_url = entrance.url_of(&front)?;
         let submission = args.url.as_deref().map_or(own_url, without_slash);
         let monitoring = args.monitoring_url.as_deref().map_or_else(|| submission.clone(), without_slash);
         let connections = connections_within(files, OWN_FILES, 1, args.max_connections);
@@ -54,14 +59,21 @@ impl Doors {
     }
 
     /// Answers from now on, until `stop` says so.
-    pub(super) fn serve(self, witness: &Witness, stop: &Stop) -> JoinSet<()> {
-        let limits = Limits { max_connections: self.connections, ..Limits::default() };
+    pub(super) fn serve(
+        self,
+        witness: &Witness,
+        (entrance, submitters): (&Entrance, &Submitters),
+        stop: &Stop,
+    ) -> JoinSet<()> {
+        let limits = entrance.limits(Limits { max_connections: self.connections, ..Limits::default() });
         let mut served = JoinSet::new();
         tracing::info!(address = ?self.front.local_addr().ok(), "listener");
-        let front = Arc::new(witness.clone());
-        served.spawn(kiln_http::serve(self.front, limits, front, stopped(stop.clone())));
+        let front = Arc::new(Gated::new(witness.clone(), submitters.gate().clone()));
+        served.spawn(kiln_http::serve(entrance.listener(self.front), limits, front, stopped(stop.clone())));
         if let Some(admin) = self.admin {
-            serve_admin(&mut served, admin, limits, witness.clone(), stop);
+            let probe =
+                WithDoor::new(witness.clone(), Some(submitters.gate().clone()), entrance.certificates());
+            serve_admin(&mut served, admin, limits, probe, stop);
         }
         served
     }

@@ -13,6 +13,7 @@ use kiln_sequencer::Environment;
 use kiln_tiles::KeyName;
 use kiln_witness::{Clock, Cosigners, KnownLogs, Store, StoreError};
 
+use crate::door::{Entrance, EntranceOptions, RateOptions, SubmitterOptions, Submitters};
 use crate::environment::{self, Stopwatch, System};
 use crate::failure::Failure;
 use crate::files::{self, Readers};
@@ -56,6 +57,10 @@ pub(crate) struct Witness {
     /// Serve behind this bastion too (c2sp.org/https-bastion), which knows the witness by the key DIR/keys/bastion.
     #[arg(long, value_name = "HOST:PORT")]
     bastion: Vec<String>,
+    #[command(flatten)]
+    entrance: EntranceOptions,
+    #[command(flatten)]
+    rates: RateOptions,
 }
 
 /// The clocks of this machine.
@@ -77,7 +82,9 @@ impl Witness {
         let stop = signals::stop("answering who asked")?;
         let lists = Lists::new(&self.logs)?;
         // A port that is taken makes no witness.
-        let doors = Doors::bind(&self.doors, files).await?;
+        let submitters = Submitters::open(&SubmitterOptions { tokens: None, rates: self.rates })?;
+        let entrance = Entrance::open(&self.entrance)?;
+        let doors = Doors::bind(&self.doors, &entrance, files).await?;
         let (cosigners, store, logs) = self.open()?;
         let bastions = behind::open(&self.folder, &self.bastion)?;
         let vkeys = cosigners.vkeys().to_vec();
@@ -91,7 +98,8 @@ impl Witness {
         }
         let lists = self.first_read(lists, &witness).await?;
         let polling = tokio::spawn(lists.poll(witness.clone(), self.poll, stop.clone()));
-        let mut served = doors.serve(&witness, &stop);
+        let mut served = doors.serve(&witness, (&entrance, &submitters), &stop);
+        entrance.keep_fresh()?;
         for bastion in bastions {
             served.spawn(bastion.serve(witness.clone(), stop.clone()));
         }
