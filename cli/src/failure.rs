@@ -12,7 +12,7 @@ use kiln_sequencer::{Alarm, CollectError, LoadError, RecoverError, RoundError};
 use kiln_storage::StorageError;
 
 /// What the exit code says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd)]
 pub(crate) enum Exit {
     /// The log, proof or signature is bad.
     Bad = 1,

@@ -153,7 +153,12 @@ impl<C: AcmeCache> Acme<C> {
         let http = Http(Client::builder(TokioExecutor::new()).build(connector));
         let acme = Self { options, cache, certificates, http };
         if let Some(pem) = acme.cache.load(&acme.certificate_name())? {
-            acme.certificates.replace(Identity::from_pem(&pem, &pem)?);
+            match Identity::from_pem(&pem, &pem) {
+                Ok(identity) => acme.certificates.replace(identity),
+                Err(error) => {
+                    tracing::warn!(%error, "the certificate that was kept is damaged; another is ordered");
+                }
+            }
         }
         Ok(acme)
     }
@@ -186,8 +191,11 @@ impl<C: AcmeCache> Acme<C> {
         self.certificates.set_challenges(HashMap::new());
         let pem = ordered.map_err(|_| AcmeError::TimedOut)??;
         let identity = Identity::from_pem(pem.as_bytes(), pem.as_bytes())?;
-        self.cache.store(&self.certificate_name(), pem.as_bytes())?;
         self.certificates.replace(identity);
+        // An authority rations certificates: one that cannot be kept is shown all the same.
+        if let Err(error) = self.cache.store(&self.certificate_name(), pem.as_bytes()) {
+            tracing::error!(%error, "the new certificate is shown, and was not kept: a restart orders another");
+        }
         Ok(())
     }
 

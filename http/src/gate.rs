@@ -123,7 +123,7 @@ impl Gate {
     pub fn admit(&self, client: Client, headers: &HeaderMap) -> Result<Admitted, NotAdmitted> {
         let known = self.known_key(client, headers);
         let admitted = Admitted(known.inspect_err(|refused| self.count(refused))?);
-        self.charge(admitted, 1)?;
+        self.pay(admitted).inspect_err(|refused| self.count(refused))?;
         Ok(admitted)
     }
 
@@ -136,15 +136,19 @@ impl Gate {
         Ok(key.unwrap_or_default())
     }
 
-    /// Charges so many more entries of a submission that was let in.
-    ///
-    /// # Errors
-    /// Where too much was sent meanwhile; nothing of it is charged then.
-    pub fn charge(&self, admitted: Admitted, entries: usize) -> Result<(), NotAdmitted> {
+    /// Charges so many more entries of a submission that was let in, though it be into debt: its sender waits longer for
+    /// the next one.
+    pub fn charge(&self, Admitted(client): Admitted, entries: usize) {
         if entries == 0 || (self.all.is_none() && self.each.is_none()) {
-            return Ok(());
+            return;
         }
-        self.pay(admitted, entries).inspect_err(|refused| self.count(refused))
+        let (entries, now) = (entries as u64, self.start.elapsed());
+        if let Some(Limit { buckets, .. }) = &self.each {
+            buckets.owe(client, entries, now);
+        }
+        if let Some(Limit { buckets, .. }) = &self.all {
+            buckets.pay(entries, now);
+        }
     }
 
     /// How many were not let in.
@@ -160,19 +164,23 @@ impl Gate {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn pay(&self, Admitted(client): Admitted, entries: usize) -> Result<(), NotAdmitted> {
-        let (entries, now) = (entries as u64, self.start.elapsed());
+    /// For one entry.
+    fn pay(&self, Admitted(client): Admitted) -> Result<(), NotAdmitted> {
+        if self.all.is_none() && self.each.is_none() {
+            return Ok(());
+        }
+        let now = self.start.elapsed();
         // All together pay last: neither does who is refused for the others' sake lose anything, nor do all by who
         // sends too much.
         if let Some(Limit { rate, buckets }) = &self.all {
             buckets.has_one(now).map_err(|wait| NotAdmitted::TooMuchOfAll { rate: *rate, wait })?;
         }
         if let Some(Limit { rate, buckets }) = &self.each {
-            let paid = buckets.pay(client, entries, now);
+            let paid = buckets.pay(client, 1, now);
             paid.map_err(|wait| NotAdmitted::TooMuch { rate: *rate, wait })?;
         }
         if let Some(Limit { buckets, .. }) = &self.all {
-            buckets.pay(entries, now);
+            buckets.pay(1, now);
         }
         Ok(())
     }
@@ -323,12 +331,25 @@ mod tests {
     async fn a_batch_is_charged_for_each_of_its_entries() {
         let gate = gate(None, Some("10/s"), None);
         let batch = gate.admit(at("192.0.2.7"), &HeaderMap::new()).unwrap();
-        assert_eq!(gate.charge(batch, 99), Ok(()));
+        gate.charge(batch, 99);
         assert_eq!(asked(&gate, "192.0.2.7"), 429);
         advance(Duration::from_millis(9000)).await;
         assert_eq!(asked(&gate, "192.0.2.7"), 429, "the 90 above the burst take 9 s, and one more a tenth");
         advance(Duration::from_millis(100)).await;
         assert_eq!(asked(&gate, "192.0.2.7"), 200);
+    }
+
+    /// A rate of less than two a second has a burst of one, and a batch asked for one more entry than there was: it was
+    /// refused, however long its sender had waited.
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_passes_whatever_the_burst() {
+        let gate = gate(Some("1/s"), Some("1/s"), None);
+        for _ in 0..2 {
+            let batch = gate.admit(at("192.0.2.7"), &HeaderMap::new()).unwrap();
+            gate.charge(batch, 9);
+            assert_eq!(asked(&gate, "192.0.2.7"), 429);
+            advance(Duration::from_secs(10)).await;
+        }
     }
 
     #[tokio::test(start_paused = true)]

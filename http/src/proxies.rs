@@ -56,6 +56,9 @@ impl FromStr for Network {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| ParseNetworkError)?;
+        if address.to_canonical() != address {
+            return Err(ParseNetworkError); // no client has such an address here: it is one of IPv4, and is to be written so
+        }
         let bits = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Ok(bits), str::parse).map_err(|_| ParseNetworkError)?;
         let network = Self { address, prefix };

@@ -141,6 +141,19 @@ impl Buckets {
 
     /// Pays for so many entries; or says how long to wait for the first of them, and pays nothing.
     pub(crate) fn pay(&self, client: ClientKey, entries: u64, now: Duration) -> Result<(), Duration> {
+        self.with(client, |bucket| {
+            bucket.has_one(nanos(now), &self.rate)?;
+            bucket.pay(entries, nanos(now), &self.rate);
+            Ok(())
+        })
+    }
+
+    /// Pays for so many entries, whatever there is to pay with.
+    pub(crate) fn owe(&self, client: ClientKey, entries: u64, now: Duration) {
+        self.with(client, |bucket| bucket.pay(entries, nanos(now), &self.rate));
+    }
+
+    fn with<T>(&self, client: ClientKey, act: impl FnOnce(&mut FullAt) -> T) -> T {
         let set = usize::try_from(client.0 % SETS as u64).expect("less than SETS");
         let mut set = lock(&self.sets[set]);
         let place = set.iter().position(|(key, _)| *key == client);
@@ -148,9 +161,7 @@ impl Buckets {
         if set[place].0 != client {
             set[place] = (client, FullAt::default());
         }
-        set[place].1.has_one(nanos(now), &self.rate)?;
-        set[place].1.pay(entries, nanos(now), &self.rate);
-        Ok(())
+        act(&mut set[place].1)
     }
 }
 

@@ -39,7 +39,7 @@ const HTTP2_WINDOW: u32 = 65_535;
 /// How a client that speaks HTTP/2 begins, as far as no other does.
 const PREFACE: &[u8; 4] = b"PRI ";
 
-/// Between two looks at a beginning that is not whole yet.
+/// Between the first two looks at a beginning that is not whole yet; each pause is twice as long as the one before.
 const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Serves `listener` until `shutdown` resolves and returns when the last connection is closed.
@@ -309,14 +309,15 @@ fn crowded() -> Response {
 /// Whether the client speaks HTTP/2 from the start. No request of HTTP/1.1 begins as its preface does:
 /// [RFC 9113, 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4).
 async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0; PREFACE.len()];
+    let (mut first, mut pause) = ([0; PREFACE.len()], PREFACE_PAUSE);
     loop {
         let length = stream.peek(&mut first).await?;
         if length == 0 || length == PREFACE.len() || !PREFACE.starts_with(&first[..length]) {
             return Ok(first == *PREFACE);
         }
         // What was looked at stays readable, so nothing would tell of more.
-        sleep(PREFACE_PAUSE).await;
+        sleep(pause).await;
+        pause *= 2;
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum Token {
     #[command(after_help = "\
 Examples:
   kiln token new --name ci
-  kiln --json token new --name ci | jq -r .line >>tokens")]
+  kiln --json token new --name ci > ci.json && jq -r .line ci.json >> tokens && jq -r .token ci.json > ci.token")]
     New {
         /// What the token is called in the file: letters, digits, dots, dashes and underscores
         /// [default: token-<8 hex>].
@@ -44,9 +44,7 @@ impl Token {
         let line = Tokens::line(&name, &token);
         let text = format!("{token}\n{line}");
         output.result(&text, || json!({ "name": name, "token": token, "line": line }))?;
-        output.note(
-            "the first line is for the submitter, and is not kept; the second for the file of --tokens",
-        );
+        output.note("the token is for the submitter, and is not kept; the line with its hash for the file of --tokens");
         Ok(())
     }
 }

@@ -134,7 +134,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
         let body = body.map_err(kiln_http::BodyError::into_response)?;
         let entries = if batch { self.split_batch(&body) } else { one_entry(body.clone()) };
         let entries = entries.map_err(BadSubmission::into_response)?;
-        self.gate.charge(admitted, entries.len() - 1).map_err(NotAdmitted::into_response)?;
+        self.gate.charge(admitted, entries.len() - 1);
         if let Some(parts) = parts
             && let Some(response) = Box::pin(self.hand_on(&parts, body.clone())).await
         {

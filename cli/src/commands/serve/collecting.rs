@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kiln_sequencer::{CollectOptions, Sequencer};
 use kiln_storage::{PartialObjects, Register, Store};
+use tokio::task::JoinSet;
 
 use crate::quantity::parse_span;
 use crate::signals::Stop;
@@ -30,14 +31,15 @@ impl GcArgs {
     /// Collects beside the sequencer until `stop` says so, if asked to or if it is `usual` for such a store.
     pub(super) fn start<S: Store + PartialObjects, G: Register>(
         self,
+        beside: &mut JoinSet<()>,
         sequencer: &Sequencer<S, G>,
         usual: bool,
         stop: &Stop,
     ) {
         if self.gc.map_or(usual, |gc| gc == Switch::On) {
             let options = CollectOptions { grace: self.gc_grace, ..CollectOptions::default() };
-            // It ends with the process: whatever it is doing then can end anywhere.
-            tokio::spawn(sequencer.collector(options).run(stop.clone()));
+            // Whatever it is doing can end anywhere.
+            beside.spawn(sequencer.collector(options).run(stop.clone()));
         }
     }
 }

@@ -102,13 +102,14 @@ impl Config {
         let names = names(&logs, &mut mistakes);
         let mut flags = Flags::of(DoorArgs::augment_args);
         flags.take(process, &mut mistakes);
-        flags.overridden(&overrides.of_the_process(&names), &mut mistakes);
+        flags.overridden(&overrides.of_the_process(), &mut mistakes);
         let doors = flags.parsed::<DoorArgs>(None, &mut mistakes);
         let logs: Vec<_> = logs
             .into_iter()
             .zip(&names)
             .filter_map(|(table, name)| {
-                ConfiguredLog::parse(table, name.as_deref()?, &mut overrides, &mut mistakes)
+                let name = name.as_deref()?;
+                ConfiguredLog::parse(table, name, &overrides.of_log(name, &names), &mut mistakes)
             })
             .collect();
         overrides
@@ -137,9 +138,10 @@ impl Config {
     /// # Errors
     /// All that is wrong with them.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        let doors = self.doors.check().err().map(|failure| failure.to_string());
         let check =
             |log: &ConfiguredLog| Some(format!("log {}: {}", log.name, log.plan.check_files().err()?));
-        let wrong: Vec<_> = self.logs.iter().filter_map(check).collect();
+        let wrong: Vec<_> = doors.into_iter().chain(self.logs.iter().filter_map(check)).collect();
         if wrong.is_empty() { Ok(()) } else { Err(Failure::usage(wrong.join("\n"))) }
     }
 
@@ -153,7 +155,7 @@ impl ConfiguredLog {
     fn parse(
         table: Spanned<DeTable<'_>>,
         name: &str,
-        overrides: &mut Overrides<'_>,
+        overrides: &[(&str, &str, &str)],
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
         let span = table.span();
@@ -161,7 +163,7 @@ impl ConfiguredLog {
         let rows: Vec<_> =
             table.into_inner().into_iter().filter(|(key, _)| key.get_ref().as_ref() != "name").collect();
         flags.take(rows, mistakes);
-        flags.overridden(&overrides.of_log(name), mistakes);
+        flags.overridden(overrides, mistakes);
         let (LogTable { store, path, mut log }, words) = flags.parsed::<LogTable>(Some(span), mistakes)?;
         log.key.name_variables(name);
         let path = path.unwrap_or_else(|| log.url.as_deref().map(path_of).unwrap_or_default());
@@ -269,13 +271,22 @@ impl<'a> Overrides<'a> {
         Self(variables.iter().map(|(name, value)| (name.as_str(), value.as_str(), false)).collect())
     }
 
-    /// Those of a log: KILN_SERVE_LOG_<NAME>_<KEY>. The variable, the key as it stands in it, and the value.
-    fn of_log(&mut self, name: &str) -> Vec<(&'a str, &'a str, &'a str)> {
-        self.take(&format!("{PREFIX}LOG_{}_", variable(name)), |_| true)
+    /// Those of a log: KILN_SERVE_LOG_<NAME>_<KEY>. The variable, the key as it stands in it, and the value. Where `a` and
+    /// `a-b` are logs, one that begins with A_B is of the second.
+    fn of_log(&mut self, name: &str, names: &[Option<String>]) -> Vec<(&'a str, &'a str, &'a str)> {
+        let begins = |name: &str| format!("{PREFIX}LOG_{}_", variable(name));
+        let own = begins(name);
+        let longer: Vec<_> = names
+            .iter()
+            .flatten()
+            .filter_map(|other| Some(begins(other).strip_prefix(&own)?.to_owned()))
+            .filter(|rest| !rest.is_empty())
+            .collect();
+        self.take(&own, |key| !longer.iter().any(|rest| key.starts_with(rest)))
     }
 
     /// Those of what all logs share: KILN_SERVE_<KEY>.
-    fn of_the_process(&mut self, _logs: &[Option<String>]) -> Vec<(&'a str, &'a str, &'a str)> {
+    fn of_the_process(&mut self) -> Vec<(&'a str, &'a str, &'a str)> {
         self.take(PREFIX, |key| !key.starts_with("LOG_"))
     }
 

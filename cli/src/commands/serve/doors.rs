@@ -33,6 +33,14 @@ pub(super) struct DoorArgs {
     pub(super) entrance: EntranceOptions,
 }
 
+impl DoorArgs {
+    /// Looks at the files of certificates.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        // Of an authority nothing can be known before it is asked.
+        if self.entrance.acme.is_empty() { Entrance::open(&self.entrance).map(drop) } else { Ok(()) }
+    }
+}
+
 /// Listeners that are bound.
 pub(super) struct Doors {
     front: TcpListener,

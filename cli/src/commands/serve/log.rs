@@ -14,6 +14,7 @@ use kiln_sequencer::{
 };
 use kiln_storage::AnyRegister;
 use kiln_tiles::{KeyName, MAX_ENTRY_SIZE, TreeHead};
+use tokio::task::JoinSet;
 
 use super::collecting::GcArgs;
 use super::front::Front;
@@ -168,7 +169,8 @@ impl LogPlan {
     pub(super) fn check_files(&self) -> Result<(), Failure> {
         self.check()?;
         self.args.witnesses.check()?;
-        self.args.key.given().map(drop)
+        self.args.key.given()?;
+        Submitters::open(&self.args.submitters).map(drop)
     }
 
     /// What answers for a log that is open.
@@ -290,42 +292,60 @@ impl Begun {
     }
 
     /// Runs it until `stop` says so. `tell` hears of it when it takes entries, or serves reads while another
-    /// process does. When this returns nobody waits for an answer any more.
-    pub(super) async fn run(
-        self,
-        mut stop: Stop,
-        tell: impl FnOnce(&words::Started<'_>),
-    ) -> Result<(), Failure> {
+    /// process does. When this returns nobody waits for an answer any more, and nothing but answers that are being sent
+    /// holds the store.
+    pub(super) async fn run(self, stop: Stop, tell: impl FnOnce(&words::Started<'_>)) -> Result<(), Failure> {
         let Self { sequencer, shared, description, dedup_lock, .. } = self;
         let _fresh = self.submitters.keep_fresh()?;
-        self.gc.start(&sequencer, self.in_folder, &stop);
-        let running = if self.standby {
-            tokio::spawn(sequencer.stand_by(stop))
-        } else {
-            let loaded = tokio::select! {
-                loaded = load(&sequencer) => loaded,
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
-            };
-            match loaded {
-                Ok(writer) => tokio::spawn(sequencer.run(writer, stop)),
-                // Nothing is wrong with the log, and it serves reads; witnesses come back.
-                Err(error) if error.is_unwitnessed() => {
-                    tracing::warn!("{error}; trying again until it is met");
-                    tokio::spawn(sequencer.stand_by(stop))
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
-        if let Some(head) = when_ready(&shared, &description).await? {
+        // They hold the store, and have no end of their own.
+        let mut beside = JoinSet::new();
+        self.gc.start(&mut beside, &sequencer, self.in_folder, &stop);
+        let ready = |head| {
             let (store, made, api) = (self.store, self.made, self.api);
             tell(&words::Started { store, description: &description, head, made, api });
-        }
-        let describing = tokio::spawn(describe_after_takeovers(shared, description));
-        let ended = running.await.map_err(Failure::undone)?;
-        describing.abort();
+            beside.spawn(describe_after_takeovers(shared.clone(), description.clone()));
+        };
+        let ended = write(sequencer, &shared, &description, self.standby, stop, ready).await;
+        beside.shutdown().await;
         drop(dedup_lock);
-        ended.map_err(|error| unfinished(&error))
+        ended
     }
+}
+
+/// Loads a log and writes it, or stands by to, until `stop` says so. `ready` gets the tree that readers see, once they do.
+async fn write(
+    sequencer: OpenSequencer,
+    shared: &SharedLog,
+    description: &Description,
+    standby: bool,
+    mut stop: Stop,
+    ready: impl FnOnce(TreeHead),
+) -> Result<(), Failure> {
+    let mut running = if standby {
+        tokio::spawn(sequencer.stand_by(stop))
+    } else {
+        let loaded = tokio::select! {
+            loaded = load(&sequencer) => loaded,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
+        match loaded {
+            Ok(writer) => tokio::spawn(sequencer.run(writer, stop)),
+            // Nothing is wrong with the log, and it serves reads; witnesses come back.
+            Err(error) if error.is_unwitnessed() => {
+                tracing::warn!("{error}; trying again until it is met");
+                tokio::spawn(sequencer.stand_by(stop))
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let ended = tokio::select! {
+        head = when_ready(shared, description) => {
+            head.map(ready);
+            running.await
+        }
+        ended = &mut running => ended,
+    };
+    ended.map_err(Failure::undone)?.map_err(|error| unfinished(&error))
 }
 
 /// It was stopped while it could not go on: what it answered stands, but not all may be published.
@@ -336,16 +356,23 @@ fn unfinished(error: &LoadError) -> Failure {
 
 /// Waits until the log takes entries, or serves reads while another process does: the tree that readers see. `None` if
 /// it never will.
-async fn when_ready(shared: &SharedLog, description: &Description) -> Result<Option<TreeHead>, Failure> {
+async fn when_ready(shared: &SharedLog, description: &Description) -> Option<TreeHead> {
     // A channel that is closed is a log that is gone already; the task knows why.
     let _ = shared.watch().wait_for(is_ready_or_never_will).await;
     let State { status, published } = shared.state();
     match status {
-        Status::Stopped => return Ok(None),
-        Status::Ready => publish(shared.log.store(), description).await?,
+        Status::Stopped => return None,
+        Status::Ready => describe(shared, description).await,
         _ => {}
     }
-    Ok(Some(published.map_or_else(TreeHead::empty, |checkpoint| checkpoint.head())))
+    Some(published.map_or_else(TreeHead::empty, |checkpoint| checkpoint.head()))
+}
+
+/// Writes `log.json`. It is advice: a log without it is none the worse.
+async fn describe(shared: &SharedLog, description: &Description) {
+    if let Err(error) = publish(shared.log.store(), description).await {
+        tracing::warn!(%error, "log.json was not written");
+    }
 }
 
 fn is_ready_or_never_will(state: &State) -> bool {
@@ -365,9 +392,7 @@ async fn describe_after_takeovers(shared: Arc<SharedLog>, description: Descripti
         if states.wait_for(stands_by).await.is_err() || states.wait_for(writes).await.is_err() {
             return;
         }
-        if let Err(error) = publish(shared.log.store(), &description).await {
-            tracing::warn!(%error, "log.json was not written");
-        }
+        describe(&shared, &description).await;
     }
 }
 

@@ -7,6 +7,8 @@ use kiln_http::{
     health, reply,
 };
 
+use kiln_sequencer::Metrics;
+
 use super::doors::Role;
 use super::expositions;
 use super::front::Front;
@@ -78,41 +80,43 @@ impl ServedLog {
 
 impl Table {
     /// The logs that there are to be, in this order; those that are there already stay as they are.
-    pub(super) fn arrange(&self, places: &[(String, Place)]) {
-        let mut rows = self.write();
-        let old = std::mem::take(&mut *rows);
-        *rows = places
-            .iter()
-            .map(|(name, place)| {
-                let log = old.iter().find(|row| row.name == *name).map(|row| row.log.clone());
-                Row {
-                    name: name.clone(),
-                    place: place.clone(),
-                    log: log.unwrap_or(Err(OutOfOrder::Starting)),
-                }
-            })
-            .collect();
+    pub(super) async fn arrange(&self, places: &[(String, Place)]) {
+        let old = {
+            let mut rows = self.write();
+            let log = |name: &String| rows.iter().find(|row| row.name == *name).map(|row| row.log.clone());
+            let row = |(name, place): &(String, Place)| Row {
+                log: log(name).unwrap_or(Err(OutOfOrder::Starting)),
+                name: name.clone(),
+                place: place.clone(),
+            };
+            let new = places.iter().map(row).collect();
+            std::mem::replace(&mut *rows, new)
+        };
+        drop_aside(old).await;
     }
 
     /// From now on this log answers.
-    pub(super) fn set(&self, name: &str, log: ServedLog) {
-        self.change(name, Ok(log));
+    pub(super) async fn set(&self, name: &str, log: ServedLog) {
+        self.change(name, Ok(log)).await;
     }
 
     /// From now on nobody answers for this log.
-    pub(super) fn fail(&self, name: &str) {
-        self.change(name, Err(OutOfOrder::Failed));
+    pub(super) async fn fail(&self, name: &str) {
+        self.change(name, Err(OutOfOrder::Failed)).await;
     }
 
     /// From now on nobody answers for this log, until it starts again.
-    pub(super) fn forget(&self, name: &str) {
-        self.change(name, Err(OutOfOrder::Starting));
+    pub(super) async fn forget(&self, name: &str) {
+        self.change(name, Err(OutOfOrder::Starting)).await;
     }
 
-    fn change(&self, name: &str, log: Result<ServedLog, OutOfOrder>) {
-        if let Some(row) = self.write().iter_mut().find(|row| row.name == name) {
-            row.log = log;
-        }
+    async fn change(&self, name: &str, log: Result<ServedLog, OutOfOrder>) {
+        let old = {
+            let mut rows = self.write();
+            let row = rows.iter_mut().find(|row| row.name == name);
+            row.map(|row| std::mem::replace(&mut row.log, log))
+        };
+        drop_aside(old).await;
     }
 
     /// Answers a request: the log that it is for, or what the process says of itself.
@@ -136,19 +140,11 @@ impl Table {
         }
     }
 
-    /// The log that a request is for, and what it asks of that. The longest path counts, then the host. A host that no log
-    /// there has, as that of a prober, is for the log that names none, or the only one.
+    /// The log that a request is for, and what it asks of that.
     fn find(&self, request: &Request<Incoming>) -> Option<(Result<ServedLog, OutOfOrder>, Uri)> {
         let (rows, host, path) = (self.read(), host_of(request), request.uri().path());
-        let below = || rows.iter().filter(|row| row.place.rest(path).is_some());
-        let longest = below().map(|row| row.place.path.len()).max()?;
-        let here: Vec<_> = below().filter(|row| row.place.path.len() == longest).collect();
-        let of_host = |host: Option<&String>| here.iter().find(|row| row.place.host.as_ref() == host);
-        let only = || here.first().filter(|_| here.len() == 1);
-        let row =
-            host.as_ref().and_then(|host| of_host(Some(host))).or_else(|| of_host(None)).or_else(only)?;
-        let rest = row.place.rest(path)?;
-        Some((row.log.clone(), within(request.uri(), rest)))
+        let row = &rows[found(rows.iter().map(|row| &row.place), host.as_deref(), path)?];
+        Some((row.log.clone(), within(request.uri(), row.place.rest(path)?)))
     }
 
     /// What is here, for a person.
@@ -176,6 +172,31 @@ impl Table {
     }
 }
 
+/// Which of these places a request is for: first those of its host, then those without one. Where there is none, as for
+/// a prober that calls the process by its address, the only one with such a path. The longest path counts.
+fn found<'a>(
+    places: impl Iterator<Item = &'a Place> + Clone,
+    host: Option<&str>,
+    path: &str,
+) -> Option<usize> {
+    let below = places.enumerate().filter(|(_, place)| place.rest(path).is_some());
+    let longest = |of: &dyn Fn(&Place) -> bool| {
+        below.clone().filter(|(_, place)| of(place)).max_by_key(|(_, place)| place.path.len())
+    };
+    let of_host = longest(&|place| host.is_some() && place.host.as_deref() == host);
+    let only = || {
+        let (at, place) = longest(&|_| true)?;
+        let alone = below.clone().filter(|(_, other)| other.path.len() == place.path.len()).count() == 1;
+        alone.then_some((at, place))
+    };
+    of_host.or_else(|| longest(&|place| place.host.is_none())).or_else(only).map(|(at, _)| at)
+}
+
+/// Whoever is the last to hold a log may have a part of its dedup index to write.
+async fn drop_aside<T: Send + 'static>(old: T) {
+    let _ = tokio::task::spawn_blocking(move || drop(old)).await;
+}
+
 fn unavailable(why: &'static str) -> Response {
     cors::open(reply::unavailable(RETRY_SECS, format!("{why}; send it again in a while\n")))
 }
@@ -183,13 +204,19 @@ fn unavailable(why: &'static str) -> Response {
 /// The host that a request names, without a port.
 fn host_of(request: &Request<Incoming>) -> Option<String> {
     let named = || host_in(request.headers().get(header::HOST)?.to_str().ok()?);
-    request.uri().host().map(str::to_ascii_lowercase).or_else(named)
+    request.uri().host().map(without_brackets).or_else(named)
 }
 
 /// The host of `host:port`.
 fn host_in(authority: &str) -> Option<String> {
     let uri: Uri = format!("http://{authority}/").parse().ok()?;
-    uri.host().map(str::to_ascii_lowercase)
+    uri.host().map(without_brackets)
+}
+
+/// As a URL's host is told elsewhere: in lower case, and an address of IPv6 by itself.
+fn without_brackets(host: &str) -> String {
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    inner.unwrap_or(host).trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// The same request target, with another path, which is a part of the old one.
@@ -217,8 +244,10 @@ impl Probe for Table {
 
     fn metrics(&self) -> String {
         let rows = self.read();
-        let answering = rows.iter().filter_map(|row| Some((row.name.as_str(), row.log.as_ref().ok()?)));
-        expositions::joined(answering.map(|(name, log)| (name, log.metrics())))
+        // A log that does not answer is there, and not ready: what is missing alarms nobody.
+        let metrics =
+            |row: &Row| row.log.as_ref().map_or_else(|_| Metrics::default().encode(), ServedLog::metrics);
+        expositions::joined(rows.iter().map(|row| (row.name.as_str(), metrics(row))))
     }
 }
 
@@ -259,6 +288,23 @@ mod tests {
         ] {
             assert_eq!(place(None, of_log).rest(path), rest, "{of_log} {path}");
         }
+    }
+
+    /// The API of Rekor on one host went to another log, below `/api` on a host of its own.
+    #[test]
+    fn the_host_counts_before_the_path() {
+        let a = place(Some("a.example.com"), "/api");
+        let b = place(Some("b.example.com"), "");
+        let (c, d) = (place(None, "/c"), place(Some("d.example.com"), "/api"));
+        let of = |host: &str, path: &str| found([&a, &b, &c, &d].into_iter(), Some(host), path);
+        assert_eq!(of("a.example.com", "/api/v2"), Some(0));
+        assert_eq!(of("b.example.com", "/api/v2"), Some(1));
+        assert_eq!(of("d.example.com", "/api/v2"), Some(3));
+        assert_eq!(of("b.example.com", "/c/add"), Some(1));
+        assert_eq!(of("127.0.0.1", "/c/add"), Some(2));
+        assert_eq!(of("127.0.0.1", "/api/v2"), None, "it might be for either");
+        assert_eq!(of("127.0.0.1", "/checkpoint"), Some(1), "nobody else has such a path");
+        assert_eq!(of("a.example.com", "/checkpoint"), Some(1));
     }
 
     #[test]

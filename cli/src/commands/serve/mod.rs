@@ -69,7 +69,8 @@ impl Serve {
 
 async fn run_one(plan: LogPlan, doors: &DoorArgs, output: Output) -> Result<(), Failure> {
     let files = environment::raise_file_limit();
-    let stop = signals::stop("finishing the round")?;
+    // Files are read again at SIGHUP; where there are none it does nothing, from the start.
+    let (stop, _hangups) = (signals::stop("finishing the round")?, Hangups::new()?);
     plan.check()?;
     let doors = Doors::bind(doors).await;
     let make = !plan.store.has_log().await?;
@@ -110,38 +111,40 @@ async fn run_many(path: &Path, output: Output) -> Result<(), Failure> {
     let (own, table) = (doors.own_urls(), Arc::new(Table::default()));
     let mut many = Many::new(table.clone(), output);
     let served = doors.serve(&Logs::Many(table), files, &stop)?;
-    let (mut current, mut first) = (config, true);
+    let mut newer = None;
     loop {
         tokio::select! {
-            () = many.become_those_of(&current, &own) => {}
+            () = many.become_those_of(newer.as_ref().unwrap_or(&config), &own) => {}
             () = signals::stopped(stop.clone()) => break,
         }
-        if std::mem::take(&mut first) {
-            output.line("ready")?;
-        } else {
+        if newer.is_some() {
             tracing::info!("{} is what runs now", path.display());
+        } else if let Err(error) = output.line("ready") {
+            tracing::warn!(%error, "nobody reads standard output");
         }
-        match next(path, &current, &mut hangups, &mut stop).await {
-            Some(next) => current = next,
-            None => break,
+        newer = next(path, &config, &mut hangups, &mut stop).await;
+        if newer.is_none() {
+            break;
         }
     }
-    many.stop_all().await;
+    let ended = many.stop_all().await;
     served.finish().await;
+    ended?;
     tracing::info!("stopped: every entry that was taken is published");
     Ok(())
 }
 
-/// The configuration that comes after this one, once somebody asks for it to be read; `None` when the process is told to stop.
-async fn next(path: &Path, current: &Config, hangups: &mut Hangups, stop: &mut Stop) -> Option<Config> {
+/// The configuration as it is once somebody asks for it to be read, and it is right; `None` when the process is told to stop.
+/// What the process `started` with stays what it listens by.
+async fn next(path: &Path, started: &Config, hangups: &mut Hangups, stop: &mut Stop) -> Option<Config> {
     loop {
         tokio::select! {
             () = hangups.next() => {}
             _ = stop.wait_for(|stop| *stop) => return None,
         }
-        match Config::read(path) {
+        match Config::read(path).and_then(|config| config.check().map(|()| config)) {
             Ok(config) => {
-                for key in config.needs_a_restart(current) {
+                for key in config.needs_a_restart(started) {
                     tracing::warn!("{key} has changed, which only a restart can bring about");
                 }
                 return Some(config);
