@@ -97,7 +97,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     }
 
     /// Publishes what is settled, all of it together that waits, until nobody settles any more. Meanwhile
-    /// it publishes the cosignatures that come late.
+    /// it publishes the cosignatures that come late, and those of mirrors.
     async fn publish_rounds(
         &self,
         mut publisher: Publisher<S, G>,
@@ -113,6 +113,12 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                 lines = publisher.late_lines() => {
                     let lines = lines?;
                     self.announce_if_new(publisher.add_lines(&lines).await)?;
+                    continue;
+                }
+                (head, lines) = self.shared.late.next() => {
+                    if head == publisher.tree.head() {
+                        self.announce_if_new(publisher.add_lines(&lines).await)?;
+                    }
                     continue;
                 }
                 () = self.shared.log.refresh_is_due(lacks) => {

@@ -12,6 +12,7 @@ mod first_hour;
 mod fsck;
 mod keys;
 mod liar;
+mod mirror;
 mod policies;
 mod rekor;
 mod rekor_entries;

@@ -166,7 +166,7 @@ impl Door {
         let stopped = async {
             let _ = stopped.await;
         };
-        let serving = tokio::spawn(kiln_http::serve(listener.into(), Limits::default(), handler, stopped));
+        let serving = tokio::spawn(kiln_http::serve(listener, Limits::default(), handler, stopped));
         Self { address, stop, serving, mirror }
     }
 
