@@ -31,8 +31,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kiln_http::{
-    ByteBudget, Client, Handler, Incoming, Method, NotReady, Probe, Request, Response, StatusCode, Turns, cors,
-    read_body, reply,
+    ByteBudget, Client, Handler, Incoming, Method, NotReady, Probe, Request, Response, StatusCode, Turns,
+    cors, read_body, reply,
 };
 use kiln_storage::{Folder, MutableObjects, PutError, StorageError};
 use kiln_tiles::{Checkpoint, Cosignatures, Hash, Note, NoteSignature};

@@ -83,10 +83,20 @@ impl Doors {
         let door = |role| Arc::new(Gated::new(Door { mirror: mirror.clone(), role }, gate.clone()));
         let monitoring = self.prefixes.monitoring.clone();
         let front = if self.reads.is_some() { Role::Submissions(monitoring) } else { Role::All };
-        served.spawn(kiln_http::serve(entrance.listener(self.front), limits, door(front), stopped(stop.clone())));
+        served.spawn(kiln_http::serve(
+            entrance.listener(self.front),
+            limits,
+            door(front),
+            stopped(stop.clone()),
+        ));
         if let Some(reads) = self.reads {
             tracing::info!(address = ?reads.local_addr().ok(), "listener of reads");
-            served.spawn(kiln_http::serve(entrance.listener(reads), limits, door(Role::Reads), stopped(stop.clone())));
+            served.spawn(kiln_http::serve(
+                entrance.listener(reads),
+                limits,
+                door(Role::Reads),
+                stopped(stop.clone()),
+            ));
         }
         if let Some(admin) = self.admin {
             let probe = WithDoor::new(mirror.clone(), Some(gate.clone()), entrance.certificates());

@@ -99,8 +99,7 @@ impl Mirror {
         // A port that is taken makes no mirror.
         let submitters = Submitters::open(&SubmitterOptions { tokens: None, rates: self.rates })?;
         let entrance = Entrance::open(&self.entrance)?;
-        let doors =
-            if self.once { None } else { Some(Doors::bind(&self.doors, &entrance, files).await?) };
+        let doors = if self.once { None } else { Some(Doors::bind(&self.doors, &entrance, files).await?) };
         let (mirror, vkeys) = self.open(doors.as_ref().map(|doors| doors.prefixes.clone()))?;
         let recovered = mirror.recover().await.map_err(Failure::undone)?;
         if recovered > 0 {
