@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use kiln_storage::{CreateError, ImmutableObjects, Object, ObjectPath, StorageError};
+use kiln_storage::{
+    CreateError, ImmutableObjects, Object, ObjectPath, PartialObjects, PartialPath, StorageError,
+};
 use kiln_tiles::{
-    BundleCoord, Checkpoint, EdgeError, EntryBundle, Hash, HashTile, Note, PackageSpan, ParseBundleError,
-    RightEdge, TILE_WIDTH, TileCoord, TreeHead, partial_tiles, push_entry, split_entries,
+    BundleCoord, Checkpoint, EdgeError, EntryBundle, Hash, HashTile, Node, Note, PackageSpan,
+    ParseBundleError, RightEdge, TILE_WIDTH, TileCoord, TreeHead, partial_tiles, push_entry, split_entries,
 };
 use tokio::sync::Mutex;
 
@@ -97,6 +99,8 @@ pub(crate) struct LogCopy<T> {
     shown: AtomicU64,
     /// The last pending checkpoints, newest first.
     pending: std::sync::Mutex<VecDeque<Arc<Record>>>,
+    /// Partial tiles and bundles that this process wrote, by the size of the tree in which full ones supersede them.
+    superseded: std::sync::Mutex<Vec<(u64, PartialPath)>>,
     /// Held while the checkpoint beside the tiles is replaced.
     pub(crate) publishing: Mutex<()>,
 }
@@ -119,6 +123,7 @@ impl<T: ImmutableObjects + Sync> LogCopy<T> {
             held: Mutex::new(edge),
             shown: AtomicU64::new(0),
             pending: std::sync::Mutex::default(),
+            superseded: std::sync::Mutex::default(),
             publishing: Mutex::default(),
         })
     }
@@ -264,6 +269,7 @@ impl<T: ImmutableObjects + Sync> LogCopy<T> {
         let edge =
             if held.head() == head { held.clone() } else { edge_at(&self.store, head, held.size()).await? };
         let mut objects: Vec<Object> = edge.tiles().map(|tile| tile_object(&tile)).collect();
+        self.remember_partials(&edge);
         let bundle = self.partial_bundle(&edge).await?;
         objects.extend((!bundle.is_empty()).then(|| bundle_object(head.size(), bundle.into())).flatten());
         if !objects.is_empty() {
@@ -271,6 +277,21 @@ impl<T: ImmutableObjects + Sync> LogCopy<T> {
         }
         let checkpoint = pending.note().unverified_text().parse().map_err(Refusal::Checkpoint)?;
         Ok(Settled { origin_hash: self.origin_hash, checkpoint, note: pending.note().clone() })
+    }
+
+    /// Remembers the partial tiles of a tree, and its partial bundle, which are to go when full ones supersede them.
+    fn remember_partials(&self, edge: &RightEdge) {
+        let mut superseded = self.superseded.lock().unwrap_or_else(PoisonError::into_inner);
+        for tile in edge.tiles() {
+            let coord = tile.coord();
+            let Some(end) = coord.parent_node().map(Node::end) else { continue };
+            let bundle = BundleCoord::new(coord.index(), coord.width()).filter(|_| coord.level() == 0);
+            let paths = [Some(object_path(&coord)), bundle.map(|bundle| object_path(&bundle))];
+            let paths = paths.into_iter().flatten().filter_map(|path| path.try_into().ok());
+            superseded.extend(paths.map(|path| (end, path)));
+        }
+        superseded.sort_unstable();
+        superseded.dedup();
     }
 
     /// The root hash that the tree which is held had at an earlier size.
@@ -291,6 +312,19 @@ impl<T: ImmutableObjects + Sync> LogCopy<T> {
             Some(Err(error)) => return Err(error.into()),
             None => Some(Hash::empty_tree()),
         })
+    }
+}
+
+impl<T: PartialObjects + Sync> LogCopy<T> {
+    /// Removes the partial tiles and bundles that full ones supersede in a tree which was shown before the newest: who
+    /// reads by an older checkpoint takes [the full ones](https://c2sp.org/tlog-tiles#partial-tiles).
+    pub(crate) async fn collect(&self, size: u64) -> Result<(), StorageError> {
+        let gone = {
+            let mut superseded = self.superseded.lock().unwrap_or_else(PoisonError::into_inner);
+            let first_left = superseded.partition_point(|(end, _)| *end <= size);
+            superseded.drain(..first_left).map(|(_, path)| path).collect::<Vec<_>>()
+        };
+        if gone.is_empty() { Ok(()) } else { self.store.remove_partials(gone).await }
     }
 }
 

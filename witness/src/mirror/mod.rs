@@ -140,25 +140,41 @@ impl Mirror {
     }
 
     /// Signs what was mirrored when the process ended before it was kept, and brings the checkpoints beside the tiles
-    /// up to date. Returns how many checkpoints were signed; call it before the first request.
+    /// up to date. Returns how many checkpoints were signed; call it before the first request. A copy that cannot be
+    /// read is told, and leaves the others alone.
     ///
     /// # Errors
-    /// Where the state or a copy cannot be read.
-    pub async fn recover(&self) -> Result<usize, LogCopyError> {
-        let not_kept = self.0.store.not_kept(Granted::Mirrored)?;
-        for (origin_hash, record) in &not_kept {
-            let Some(grant) = MirrorGrant::again(*origin_hash, record) else { continue };
-            let copy = self.copy(*origin_hash).await?;
-            let lines = self.sign(&grant).await?;
-            self.publish(&copy, &grant, &lines).await;
+    /// Where the state cannot be read.
+    pub async fn recover(&self) -> Result<usize, StoreError> {
+        let mut signed = 0;
+        for (origin_hash, record) in self.0.store.not_kept(Granted::Mirrored)? {
+            match self.sign_again(origin_hash, &record).await {
+                Ok(()) => signed += 1,
+                Err(error) => tell_unrecovered(&record, &error),
+            }
         }
         for (origin_hash, record) in self.0.store.all_cosigned()? {
-            let copy = self.copy(origin_hash).await?;
-            put_checkpoint(&copy, &record).await?;
-            copy.show(record.head().size());
             self.count_mirrored(&record);
+            if let Err(error) = self.show_again(origin_hash, &record).await {
+                tell_unrecovered(&record, &error);
+            }
         }
-        Ok(not_kept.len())
+        Ok(signed)
+    }
+
+    async fn sign_again(&self, origin_hash: Hash, record: &Record) -> Result<(), LogCopyError> {
+        let Some(grant) = MirrorGrant::again(origin_hash, record) else { return Ok(()) };
+        let copy = self.copy(origin_hash).await?;
+        let lines = self.sign(&grant).await?;
+        self.publish(&copy, &grant, &lines).await;
+        Ok(())
+    }
+
+    async fn show_again(&self, origin_hash: Hash, record: &Record) -> Result<(), LogCopyError> {
+        let copy = self.copy(origin_hash).await?;
+        put_checkpoint(&copy, record).await?;
+        copy.show(record.head().size());
+        Ok(())
     }
 
     /// The logs that are mirrored.
@@ -322,10 +338,13 @@ impl Mirror {
     async fn publish(&self, copy: &FolderCopy, grant: &MirrorGrant, lines: &Cosignatures) {
         let Some(record) = grant.get().cosigned(lines.lines()) else { return };
         self.0.writer.keep(grant.get().origin_hash, record.clone()).await;
+        let before = copy.shown();
         copy.show(record.head().size());
         self.count_mirrored(&record);
         if let Err(error) = put_checkpoint(copy, &record).await {
             tracing::warn!(%error, "the checkpoint was not written beside the tiles; the next one will be");
+        } else if let Err(error) = copy.collect(before).await {
+            tracing::warn!(%error, "partial tiles that full ones supersede were not removed");
         }
     }
 
@@ -333,6 +352,11 @@ impl Mirror {
         let origin = record.note().unverified_origin();
         self.0.mirror_metrics.set_mirrored(origin, record.head().size());
     }
+}
+
+fn tell_unrecovered(record: &Record, error: &LogCopyError) {
+    let origin = record.note().unverified_origin();
+    tracing::error!(origin, %error, "the copy of this log cannot be read: it is not mirrored further until it can");
 }
 
 /// Writes the checkpoint beside the tiles, where a file server finds it, unless a later one is there.

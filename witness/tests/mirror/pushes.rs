@@ -157,6 +157,31 @@ async fn many_may_push_the_same_at_once() {
     }
 }
 
+/// A log with a round each second left a partial bundle for each of them: a mirror of it had filled its disk within days.
+#[tokio::test]
+async fn partial_tiles_go_when_full_ones_supersede_them() {
+    let (world, log) = (World::new(), log());
+    let door = world.door(&[&log]).await;
+    let mut known = 0;
+    for size in (10..=1000).step_by(30) {
+        door.pend(&log, known, size).await;
+        door.mirrored(&log, known, size).await;
+        known = size;
+        for (path, body) in implied(&log, size) {
+            assert!(door.read(&log, &path).await.expect(200).body == body, "{path} of {size}");
+        }
+    }
+    let partial = |name: &String| name.contains(".p/");
+    let left: Vec<_> = world.all_public(&log).into_keys().filter(partial).collect();
+    // Those of the last block, and of the one tile above the leaves, which is not full yet.
+    let of_old_blocks = |name: &&String| {
+        ["000.p", "001.p", "002.p"].iter().any(|block| name.contains(block) && !name.starts_with("tile/1"))
+    };
+    assert_eq!(left.iter().filter(of_old_blocks).count(), 0, "{left:?}");
+    assert!(left.len() < 40, "{left:?}");
+    door.close().await;
+}
+
 /// A client of one log that pauses in the middle of its upload holds up nobody.
 #[tokio::test]
 async fn an_upload_that_pauses_holds_up_nobody() {

@@ -23,7 +23,8 @@ impl Target {
     /// A client of the log.
     pub(super) fn client(&self) -> Result<Client<AnySource>, Failure> {
         let source = reading::source(&self.place).map_err(|failure| failure.at(self.log.origin()))?;
-        Ok(Client::new(source, self.log.clone()))
+        // There may be many, each of which is asked seldom.
+        Ok(Client::builder(source, self.log.clone()).memory_cache(1 << 20).build())
     }
 }
 
