@@ -14,7 +14,8 @@ const NAME: &[&str] = &["m", "--name", "m.example/1"];
 
 fn add(world: &World, log: &str, lines: std::ops::Range<u64>) {
     let lines: String = lines.map(|n| format!("line {n}\n")).collect();
-    world.kiln_reading(&["add", log, "--lines", "--in-order"], lines).ok();
+    let vkey = world.vkey("log");
+    world.kiln_reading(&["add", log, "--vkey", &vkey, "--lines", "--in-order"], lines).ok();
 }
 
 fn vkeys(mirror: &Server) -> Vec<VerifierKey> {
@@ -168,7 +169,7 @@ fn a_policy_says_what_is_mirrored() {
     world.write("list", format!("logs/v0\n\nvkey {vkey}\n"));
     let witness = world.witness(&["w", "--name", "w.example/1", "--logs", "list"]);
     let key = witness.printed.lines().next().unwrap().to_owned();
-    let (url, at) = (&server.url, &witness.url);
+    let (url, at) = (server.url.clone(), witness.url.clone());
     world.write("policy", format!("log {vkey} {url}\nwitness w {key} {at}\nquorum w\n"));
     let by_file = ["mirror", "m", "--name", "m.example/1", "--pull", "policy", "--once"];
     world.kiln(&by_file).fails(1, &["w"]);
