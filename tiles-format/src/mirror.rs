@@ -142,7 +142,10 @@ impl AddEntries {
     }
 }
 
-fn split_header(bytes: &[u8]) -> Option<(&[u8], u64, u64, &[u8], &[u8])> {
+/// Origin, start, end, ticket, and what follows.
+type Parts<'a> = (&'a [u8], u64, u64, &'a [u8], &'a [u8]);
+
+fn split_header(bytes: &[u8]) -> Option<Parts<'_>> {
     let (origin, rest) = split_entry(bytes)?;
     let (start, rest) = rest.split_first_chunk()?;
     let (end, rest) = rest.split_first_chunk()?;

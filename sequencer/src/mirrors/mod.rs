@@ -153,7 +153,7 @@ impl<S: Store, G: Register> Line<S, G> {
         outcome: &Result<(), &Fault>,
     ) -> &'static str {
         let (mirror, size) = (&self.mirror.name, published.head().size());
-        let label = outcome.map_or_else(|fault| fault.label(), |()| "mirrored");
+        let label = outcome.map_or_else(Fault::label, |()| "mirrored");
         self.shared.metrics.mirrors().count(mirror, label, outcome.is_ok().then_some(size));
         match outcome {
             _ if told == label => {}
