@@ -112,7 +112,7 @@ impl Fake {
     }
 }
 
-fn answer(status: u16, body: impl ToString) -> WitnessAnswer {
+fn answer(status: u16, body: &(impl ToString + ?Sized)) -> WitnessAnswer {
     WitnessAnswer { status, body: body.to_string().into() }
 }
 
@@ -122,11 +122,11 @@ impl Inner {
         let checkpoint = self.log.open_note(request.checkpoint).expect("signed by the log");
         let mut state = self.state.lock().unwrap();
         match state.way {
-            Way::Claims(size) => return answer(409, format!("{size}\n")),
+            Way::Claims(size) => return answer(409, &format!("{size}\n")),
             Way::Garbage => return answer(409, "x\n"),
             Way::Status(status) => return answer(status, "no\n"),
             _ if request.old != state.pending.size() => {
-                return answer(409, format!("{}\n", state.pending.size()));
+                return answer(409, &format!("{}\n", state.pending.size()));
             }
             _ => {}
         }
@@ -147,19 +147,19 @@ impl Inner {
         };
         match state.way {
             Way::NothingForEver => {
-                return answer(409, MirrorInfo::new(state.pending.size(), 0, Vec::new()).unwrap());
+                return answer(409, &MirrorInfo::new(state.pending.size(), 0, Vec::new()).unwrap());
             }
             Way::Garbage => return answer(202, "x\n"),
             _ => {}
         }
         let known = state.trees.get(&header.end()).copied();
         let Some(tree) = known.filter(|_| header.start() <= state.leaves.len() as u64) else {
-            return answer(409, info(&state));
+            return answer(409, &info(&state));
         };
         let mut packages = 0;
         for span in header.packages() {
             if rest.is_empty() || (state.way == Way::OnePackage && packages == 1) {
-                return answer(202, info(&state));
+                return answer(202, &info(&state));
             }
             packages += 1;
             assert!(packages <= MAX_PACKAGES, "no more in a request");
@@ -181,7 +181,7 @@ impl Inner {
         let signed = if way == Way::WrongSignature { TreeHead::empty() } else { tree };
         let checkpoint = Checkpoint::new(self.log.origin(), signed).unwrap();
         let lines = vec![cosigner.cosign(&checkpoint, 5).unwrap()];
-        answer(200, Cosignatures::new(lines).unwrap())
+        answer(200, &Cosignatures::new(lines).unwrap())
     }
 
     async fn answered(&self, work: impl FnOnce() -> WitnessAnswer) -> Result<WitnessAnswer, WitnessError> {
