@@ -8,11 +8,13 @@
 mod allocator;
 mod commands;
 mod cosigned;
+mod cosigning;
 mod door;
 mod environment;
 mod failure;
 mod files;
 mod guard;
+mod keyed;
 mod keys;
 mod listeners;
 mod logging;

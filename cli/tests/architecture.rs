@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kiln-http", &[]),
     ("kiln-storage", &["kiln-tiles"]),
     ("kiln-sequencer", &["kiln-tiles", "kiln-storage", "kiln-http"]),
-    ("kiln-witness", &["kiln-tiles", "kiln-http"]),
+    ("kiln-witness", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-client"]),
     ("kiln-client", &["kiln-tiles", "kiln-storage"]),
     ("kiln-rekor", &["kiln-tiles"]),
     ("kiln-rekor-server", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-sequencer", "kiln-rekor"]),

@@ -131,6 +131,16 @@ fn alone(data: Bytes) -> Bytes {
     if data.len() < COPIED_BELOW { Bytes::copy_from_slice(&data) } else { data }
 }
 
+/// The next piece of a body that is read as it comes, which must come within `timeout`; `None` at its end. How much
+/// of it may come in all is for the caller to say.
+///
+/// # Errors
+/// See [`BodyError`].
+pub async fn next_chunk(body: &mut Incoming, timeout: Duration) -> Result<Option<Bytes>, BodyError> {
+    let next = tokio::time::timeout(timeout, next_data(body)).await;
+    next.map_err(|_| BodyError::TimedOut { timeout })?
+}
+
 /// The next frame that is no trailer.
 async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
     while let Some(frame) = body.frame().await {

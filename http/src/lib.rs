@@ -61,7 +61,7 @@ pub use accept::asks_for;
 #[cfg(feature = "acme")]
 pub use acme::{Acme, AcmeCache, AcmeError, AcmeOptions, Domain, LETS_ENCRYPT, ParseDomainError};
 pub use admin::{AdminHandler, NotReady, Probe, health};
-pub use body::{BodyError, read_body};
+pub use body::{BodyError, next_chunk, read_body};
 pub use budget::{BudgetExhausted, ByteBudget, Share};
 pub use bytes::Bytes;
 pub use client::Client;

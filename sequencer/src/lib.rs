@@ -11,6 +11,7 @@
 //! | be rid of superseded partial tiles | [`Sequencer::collector`]; from elsewhere a [`Sweep`] |
 //! | have the dedup index alone, to measure it or to fill it | [`Dedup`], [`Known`] |
 //! | have it cosigned by witnesses | [`Witnesses`], over a [`WitnessClient`] |
+//! | push what it publishes to mirrors | [`Sequencer::pusher`], over a [`MirrorClient`] |
 //! | serve it over HTTP | [`LogServer`], a handler of `kiln-http` |
 //! | know how it is | [`Shared::state`], [`Metrics`] |
 //!
@@ -78,6 +79,7 @@ mod lineage;
 mod load;
 mod log;
 mod metrics;
+mod mirrors;
 mod pool;
 mod publish;
 mod read;
@@ -106,6 +108,7 @@ pub use lease::Holder;
 pub use load::{CatchUp, LoadError, create_log};
 pub use log::Log;
 pub use metrics::Metrics;
+pub use mirrors::{MAX_MIRROR_ANSWER, Mirror, MirrorClient, Pusher};
 pub use pool::{Answer, MAX_ROUND_BYTES, Pool, PoolLimits, Refusal, Wait};
 pub use read::ReadError;
 pub use record::{HeadRecord, MAX_ROUNDS, ParseHeadError, Round};

@@ -6,6 +6,7 @@ use kiln_storage::{Register, Store};
 use kiln_tiles::{
     Checkpoint, Cosigner, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog, VerifierKey, Witness,
 };
+use tokio::time::Instant;
 
 use crate::dedup::{Dedup, DedupError};
 use crate::description::WitnessDescription;
@@ -142,14 +143,14 @@ impl<S: Store, G: Register> Log<S, G> {
         self.witnesses.as_ref().is_some_and(|witnesses| !witnesses.are_met_by(published.note()))
     }
 
-    /// Returns when the published checkpoint is to be cosigned anew; never without witnesses. One that lacks some
-    /// cosignatures is so soon.
-    pub(crate) async fn refresh_is_due(&self, lacks: bool) {
+    /// Returns when the published checkpoint, which witnesses were asked about at `since`, is to be cosigned anew; never
+    /// without witnesses. One that lacks some cosignatures is so soon.
+    pub(crate) async fn refresh_is_due(&self, lacks: bool, since: Instant) {
         let Some(witnesses) = &self.witnesses else { return std::future::pending().await };
         let WitnessOptions { patience, refresh, .. } = witnesses.options;
         // Who is late has answered by then, or never will.
         let soon = witnesses.options.longest() + patience;
-        tokio::time::sleep(if lacks { soon } else { refresh }).await;
+        tokio::time::sleep_until(since + if lacks { soon } else { refresh }).await;
     }
 
     /// Signs a checkpoint for this tree, with the log's own cosignature at this time, in seconds since 1970, if it has a

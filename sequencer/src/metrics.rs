@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::collect::CollectError;
 use crate::failed_round::RoundError;
 use crate::log::Log;
+use crate::mirrors::MirrorCounters;
 use crate::witnesses::Counters;
 
 /// The counters of one log. Clones share them.
@@ -34,6 +35,7 @@ pub struct Metrics {
     gc_waiting: Gauge<u64, AtomicU64>,
     gc_last_sweep: Gauge<u64, AtomicU64>,
     witnesses: Counters,
+    mirrors: MirrorCounters,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -77,6 +79,7 @@ impl Default for Metrics {
             gc_waiting: Gauge::default(),
             gc_last_sweep: Gauge::default(),
             witnesses: Counters::default(),
+            mirrors: MirrorCounters::default(),
         }
     }
 }
@@ -100,6 +103,11 @@ impl Metrics {
             drop(metrics.gc_errors.get_or_create(&Failed { kind }));
         }
         metrics
+    }
+
+    /// What is counted of mirrors.
+    pub(crate) const fn mirrors(&self) -> &MirrorCounters {
+        &self.mirrors
     }
 
     /// Counts a round that was published, and the entries that it added.
@@ -194,6 +202,7 @@ impl Metrics {
         let (unit, help) = (Unit::Seconds, "When the last sweep over all partial tiles ended, Unix time");
         registry.register_with_unit("gc_last_sweep_timestamp", help, unit, self.gc_last_sweep.clone());
         self.witnesses.register(registry);
+        self.mirrors.register(registry);
     }
 }
 

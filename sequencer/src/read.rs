@@ -70,7 +70,7 @@ pub(crate) async fn load_tree<S: ImmutableObjects>(
     let edge = RightEdge::open(head, &edge_tiles(tiles, head.size()).await?)?;
     let last = head.size().checked_sub(1).and_then(|last| BundleCoord::holding(last, head.size()));
     match last.filter(|bundle| !bundle.is_full()) {
-        Some(bundle) => Ok(Tree::from_parts(edge, load_partial_bundle(tiles, bundle).await?)),
+        Some(bundle) => Ok(Tree::from_parts(edge, load_bundle(tiles, bundle).await?)),
         None => Ok(Tree::from_parts(edge, Vec::new())),
     }
 }
@@ -83,7 +83,8 @@ async fn edge_tiles<S: ImmutableObjects>(tiles: Tiles<'_, S>, size: u64) -> Resu
     Ok(edge)
 }
 
-async fn load_partial_bundle<S: ImmutableObjects>(
+/// The entries of a bundle, as they stand in one, which hash to the tile beside it.
+pub(crate) async fn load_bundle<S: ImmutableObjects>(
     tiles: Tiles<'_, S>,
     coord: BundleCoord,
 ) -> Result<Vec<u8>, ReadError> {

@@ -97,14 +97,14 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     }
 
     /// Publishes what is settled, all of it together that waits, until nobody settles any more. Meanwhile
-    /// it publishes the cosignatures that come late.
+    /// it publishes the cosignatures that come late, and those of mirrors.
     async fn publish_rounds(
         &self,
         mut publisher: Publisher<S, G>,
         mut settled: mpsc::Receiver<Arc<CommittedRound>>,
         stopping: watch::Receiver<bool>,
     ) -> Result<(), RoundError> {
-        let mut rounds = Vec::new();
+        let (mut rounds, mut witnessed) = (Vec::new(), Instant::now());
         loop {
             let lacks = publisher.lacks;
             let received = tokio::select! {
@@ -113,11 +113,20 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                 lines = publisher.late_lines() => {
                     let lines = lines?;
                     self.announce_if_new(publisher.add_lines(&lines).await)?;
+                    witnessed = Instant::now();
                     continue;
                 }
-                () = self.shared.log.refresh_is_due(lacks) => {
+                // No witness is asked later for it: a mirror has lines of its own every so often.
+                (head, lines) = self.shared.late.next() => {
+                    if head == publisher.tree.head() {
+                        self.announce_if_new(publisher.add_lines(&lines).await)?;
+                    }
+                    continue;
+                }
+                () = self.shared.log.refresh_is_due(lacks, witnessed) => {
                     let refreshed = self.watch_over("refresh", publisher.refresh()).await;
                     self.announce_if_new(refreshed)?;
+                    witnessed = Instant::now();
                     continue;
                 }
             };
@@ -125,6 +134,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                 return Ok(());
             }
             publisher = self.publish_some(publisher, &mut rounds, &mut settled, &stopping).await?;
+            witnessed = Instant::now();
         }
     }
 

@@ -14,6 +14,7 @@ use crate::lease::{Holder, Lease, Seen};
 use crate::load::LoadError;
 use crate::log::Log;
 use crate::metrics::Metrics;
+use crate::mirrors::LateLines;
 use crate::pool::{Pool, PoolLimits};
 use crate::round::Writer;
 use crate::state::{State, Status};
@@ -60,6 +61,8 @@ pub struct Shared<S, G> {
     pub(crate) state: watch::Sender<State>,
     /// The partial objects that rounds wrote, for a collector.
     pub(crate) pending: Pending,
+    /// Lines of mirrors under what is published.
+    pub(crate) late: LateLines,
 }
 
 impl<S, G> Shared<S, G> {
@@ -121,7 +124,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         let lease =
             Mutex::new(LeaseState { id: log.environment.0.random_id(), own: None, seen: Seen::default() });
         let (metrics, pending) = (Metrics::of(&log), Pending::default());
-        let shared = Arc::new(Shared { log, pool, metrics, state, pending });
+        let shared = Arc::new(Shared { log, pool, metrics, state, pending, late: LateLines::default() });
         Self { shared, options, stalled: AtomicUsize::new(0), committed: AtomicBool::new(false), lease }
     }
 

@@ -127,7 +127,8 @@ pub fn split_entries(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], ParseBu
     })
 }
 
-fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// What stands behind its length as a big-endian `uint16`, and what follows.
+pub(crate) fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }

@@ -15,6 +15,7 @@
 //! | [`Cosigner`] | what a witness says of a checkpoint, and when | [tlog-cosignature] |
 //! | [`Policy`], [`Quorum`] | which logs and witnesses count | [tlog-policy] |
 //! | [`AddCheckpoint`], [`SignSubtree`] | what a witness is asked | [tlog-witness] |
+//! | [`AddEntries`], [`EntryPackage`], [`MirrorInfo`] | what a mirror is sent, and answers | [tlog-mirror] |
 //! | [`TlogProof`] | a proof that travels | [tlog-proof] |
 //!
 //! Every text has one spelling: what is parsed is printed and compared. Every parser is bounded, and
@@ -30,12 +31,14 @@
 //! [tlog-cosignature]: https://c2sp.org/tlog-cosignature
 //! [tlog-policy]: https://c2sp.org/tlog-policy
 //! [tlog-witness]: https://c2sp.org/tlog-witness
+//! [tlog-mirror]: https://c2sp.org/tlog-mirror
 //! [tlog-proof]: https://c2sp.org/tlog-proof
 
 mod bundle;
 mod checkpoint;
 mod edge;
 mod hash;
+mod mirror;
 mod note;
 mod path;
 mod policy;
@@ -55,6 +58,10 @@ pub use bundle::{
 pub use checkpoint::{Checkpoint, OpenCheckpointError, ParseCheckpointError, SignedCheckpoint, TrustedLog};
 pub use edge::{EdgeError, RightEdge};
 pub use hash::Hash;
+pub use mirror::{
+    AddEntries, EntryPackage, MAX_PACKAGES, MIRROR_INFO_MEDIA_TYPE, MirrorInfo, PackageSpan,
+    ParseMirrorError, push_package,
+};
 #[cfg(feature = "pkcs8")]
 pub use note::Pkcs8Error;
 pub use note::{

@@ -43,6 +43,9 @@ pub enum Case {
     /// The proof from the recorded tree does not verify: the log may have misbehaved, or somebody sent its checkpoint
     /// with a proof of their own.
     BadProof,
+    /// The log itself was read, and its tiles show that neither of its two trees extends the other: proof that it
+    /// misbehaved.
+    Rewrite,
 }
 
 impl Case {
@@ -50,6 +53,7 @@ impl Case {
         match self {
             Self::Fork => "fork",
             Self::BadProof => "bad-proof",
+            Self::Rewrite => "rewrite",
         }
     }
 
@@ -63,6 +67,11 @@ impl Case {
                 "The proof in `request` does not lead from the tree of `recorded` to that of `submitted`. Whoever \
                  has both checkpoints can send a wrong proof: ask the log for a right one. If there is none, the \
                  log rewrote its past."
+            }
+            Self::Rewrite => {
+                "The log was read at its own address. Its tiles hash to the tree of `submitted`, and this one and that \
+                 of `recorded` do not extend one another: the log rewrote its past, or shows others another one. \
+                 `request` is only how to send `submitted` to somebody else."
             }
         }
     }

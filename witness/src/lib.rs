@@ -12,6 +12,8 @@
 //! What counts stands in few places: [`Submission`] has every rule of a checkpoint, in the order of the specification;
 //! the writer asks them and commits in one transaction; [`Witness`] signs what is committed, and nothing else.
 //!
+//! A [`Mirror`] keeps the entries of logs as well, and has all but the signing in common with a witness.
+//!
 //! [tlog-witness]: https://c2sp.org/tlog-witness
 
 mod bastion;
@@ -19,8 +21,10 @@ mod certificate;
 mod clock;
 mod cosigners;
 mod evidence;
+mod listing;
 mod logs;
 mod metrics;
+mod mirror;
 mod page;
 mod quota;
 mod recent;
@@ -39,7 +43,9 @@ pub use certificate::{BackendKey, BackendKeyError};
 pub use clock::Clock;
 pub use cosigners::{Cosigners, CosignersError};
 pub use evidence::{Case, EvidenceError};
+pub use listing::Listing;
 pub use logs::{KnownLogs, KnownLogsError, Log, LogList, Logs, ParseLogListError, PerDay, Taken};
+pub use mirror::{LogCopyError, Mirror, PullError, Pulled, TicketKey};
 pub use record::Record;
 pub use refusal::Refusal;
 pub use server::{MAX_BODY, Prefixes, Witness};

@@ -136,12 +136,19 @@ impl Metrics {
         self.bastions.get_or_create(&bastion).set(u64::from(connected));
     }
 
-    /// Everything in OpenMetrics' text form, by names that begin with `kiln_witness`.
-    pub(crate) fn encode(&self, logs: usize, ready: bool) -> String {
+    /// Everything in OpenMetrics' text form, by names that begin with `prefix`, and what `more` registers.
+    pub(crate) fn encode(
+        &self,
+        prefix: &str,
+        logs: usize,
+        ready: bool,
+        more: impl FnOnce(&mut Registry),
+    ) -> String {
         self.logs.set(logs as u64);
         self.ready.set(u64::from(ready));
-        let mut registry = Registry::with_prefix("kiln_witness");
+        let mut registry = Registry::with_prefix(prefix);
         self.register(&mut registry);
+        more(&mut registry);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -151,14 +158,14 @@ impl Metrics {
     fn register(&self, registry: &mut Registry) {
         let help = "Requests answered, by route and status";
         registry.register("http_requests", help, self.http_requests.clone());
-        let help = "Calls of add-checkpoint and sign-subtree, by outcome";
+        let help = "Calls of add-checkpoint, add-entries and sign-subtree, by outcome";
         registry.register("requests", help, self.requests.clone());
         let help = "Checkpoints signed by the log, by outcome";
         registry.register("log_requests", help, self.log_requests.clone());
         registry.register("log_tree_size", "Size of the latest checkpoint granted", self.log_size.clone());
         let help = "Time of the latest cosignature granted, Unix time";
         registry.register_with_unit("log_timestamp", help, Unit::Seconds, self.log_time.clone());
-        registry.register("logs", "Logs that are witnessed", self.logs.clone());
+        registry.register("logs", "Logs that are known", self.logs.clone());
         registry.register("list_reads", "Lists of logs read, by outcome", self.list_reads.clone());
         let help = "Time to decide and commit what waited";
         registry.register_with_unit("commit_duration", help, Unit::Seconds, self.commit_seconds.clone());
@@ -185,7 +192,7 @@ mod tests {
         metrics.count_commit(3, Duration::from_millis(2));
         metrics.count_evidence(Case::Fork, "kept");
         metrics.set_bastion("b.example:443", true);
-        let text = metrics.encode(2, true);
+        let text = metrics.encode("kiln_witness", 2, true, |_| {});
         for line in [
             "kiln_witness_http_requests_total{route=\"/add-checkpoint\",status=\"200\"} 1",
             "kiln_witness_requests_total{call=\"add-checkpoint\",outcome=\"conflict\"} 1",

@@ -10,19 +10,43 @@ use crate::server::Prefixes;
 /// The most logs that stand on the page; `/logs` has all.
 const MOST: usize = 200;
 
+/// What a page says of who serves it.
+pub(crate) struct Words {
+    role: &'static str,
+    does: &'static str,
+    calls: &'static str,
+    below: &'static str,
+}
+
+impl Words {
+    pub(crate) const WITNESS: Self = Self {
+        role: "witness",
+        does: "witnesses",
+        calls: "/sign-subtree (c2sp.org/tlog-witness)",
+        below: "checkpoint",
+    };
+    pub(crate) const MIRROR: Self = Self {
+        role: "mirror",
+        does: "mirrors",
+        calls: "/add-entries, /sign-subtree (c2sp.org/tlog-mirror)",
+        below: "checkpoint, /tile/... (c2sp.org/tlog-tiles)",
+    };
+}
+
 /// The page, which is plain text.
-pub(crate) fn page(vkeys: &[VerifierKey], prefixes: &Prefixes, logs: &Logs) -> String {
+pub(crate) fn page(words: &Words, vkeys: &[VerifierKey], prefixes: &Prefixes, logs: &Logs) -> String {
+    let Words { role, does, calls, below } = words;
     let name = vkeys.first().map(|vkey| vkey.name().as_str()).unwrap_or_default();
-    let mut text = format!("A witness for transparency logs, run by Kiln.\n\nname        {name}\n");
+    let mut text = format!("A {role} for transparency logs, run by Kiln.\n\nname        {name}\n");
     for vkey in vkeys {
         let _ = writeln!(text, "vkey        {vkey}");
     }
     let Prefixes { submission, monitoring } = prefixes;
     let _ = write!(
         text,
-        "submission  {submission}\n            POST {submission}/add-checkpoint, /sign-subtree (c2sp.org/tlog-witness)\n\
-         monitoring  {monitoring}\n            GET {monitoring}/<hex SHA-256 of the origin>/checkpoint\n\n\
-         It witnesses these logs ({} in number); {submission}/logs has them with their keys.\n\n",
+        "submission  {submission}\n            POST {submission}/add-checkpoint, {calls}\n\
+         monitoring  {monitoring}\n            GET {monitoring}/<hex SHA-256 of the origin>/{below}\n\n\
+         It {does} these logs ({} in number); {submission}/logs has them with their keys.\n\n",
         logs.len()
     );
     let mut listed: Vec<&Log> = logs.iter().map(AsRef::as_ref).collect();

@@ -14,12 +14,13 @@ use kiln_tiles::{Cosignatures, Hash};
 use crate::clock::Clock;
 use crate::cosigners::Cosigners;
 use crate::evidence::{Evidence, EvidenceError};
-use crate::logs::{KnownLogs, LogList, ParseLogListError};
+use crate::listing::Listing;
+use crate::logs::KnownLogs;
 use crate::metrics::Metrics;
-use crate::page::page;
+use crate::page::{Words, page};
 use crate::recent::Recent;
 use crate::refusal::Refusal;
-use crate::store::{Store, StoreError};
+use crate::store::{Granted, Store, StoreError};
 use crate::submission::Submission;
 use crate::subtree::SubtreeRequest;
 use crate::writer::{Grant, Writer};
@@ -54,7 +55,7 @@ pub struct Witness(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     cosigners: Cosigners,
-    logs: KnownLogs,
+    logs: Arc<KnownLogs>,
     store: Arc<Store>,
     writer: Writer,
     prefixes: Prefixes,
@@ -86,7 +87,7 @@ impl Witness {
         let (bodies, checks, reads) = (ByteBudget::new(BODIES), Turns::default(), Turns::default());
         Ok(Self(Arc::new(Inner {
             cosigners,
-            logs,
+            logs: Arc::new(logs),
             store,
             writer,
             prefixes,
@@ -105,7 +106,7 @@ impl Witness {
     /// # Errors
     /// Where the store does not answer.
     pub async fn recover(&self) -> Result<usize, StoreError> {
-        let not_kept = self.0.store.not_kept()?;
+        let not_kept = self.0.store.not_kept(Granted::Latest)?;
         let mut cosigned = Vec::new();
         for (origin_hash, record) in &not_kept {
             let Some(grant) = Grant::again(*origin_hash, record) else { continue };
@@ -128,14 +129,10 @@ impl Witness {
         &self.0.logs
     }
 
-    /// Notes that a list of logs was read, or was none.
-    pub fn count_list(&self, read: &Result<LogList, ParseLogListError>) {
-        self.0.metrics.count_list(if read.is_ok() { "ok" } else { "malformed" });
-    }
-
-    /// Notes that a list of logs could not be had.
-    pub fn count_missing_list(&self) {
-        self.0.metrics.count_list("unavailable");
+    /// What lists of logs are taken into.
+    #[must_use]
+    pub fn listing(&self) -> Listing {
+        Listing::new(self.0.logs.clone(), self.0.metrics.clone())
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -155,7 +152,8 @@ impl Witness {
             ("/add-checkpoint" | "/sign-subtree", _) => ("other", reply::method_not_allowed("POST")),
             (_, &Method::OPTIONS) => ("other", cors::preflight(&Method::OPTIONS, "GET, HEAD")),
             ("/", _) => {
-                let text = page(self.0.cosigners.vkeys(), &self.0.prefixes, &self.0.logs.now());
+                let text =
+                    page(&Words::WITNESS, self.0.cosigners.vkeys(), &self.0.prefixes, &self.0.logs.now());
                 ("/", read_text(&request, text))
             }
             ("/logs", _) => ("/logs", read_text(&request, self.0.logs.to_list().to_string())),
@@ -270,7 +268,7 @@ fn origin_hash_in(path: &str) -> Option<Hash> {
     Hash::from_hex(path.strip_prefix('/')?.strip_suffix("/checkpoint")?)
 }
 
-fn read_text(request: &Request<Incoming>, text: String) -> Response {
+pub(crate) fn read_text(request: &Request<Incoming>, text: String) -> Response {
     match *request.method() {
         Method::GET | Method::HEAD => reply::text(StatusCode::OK, text),
         _ => reply::method_not_allowed("GET, HEAD"),
@@ -294,6 +292,6 @@ impl Probe for Witness {
     }
 
     fn metrics(&self) -> String {
-        self.0.metrics.encode(self.0.logs.now().len(), self.ready().is_ok())
+        self.0.metrics.encode("kiln_witness", self.0.logs.now().len(), self.ready().is_ok(), |_| {})
     }
 }

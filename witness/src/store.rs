@@ -1,18 +1,20 @@
-//! The state of the witness, in a [redb](https://docs.rs/redb) file: two tables of records, by origin hash.
+//! The state of a witness or a mirror, in a [redb](https://docs.rs/redb) file: tables of records, by origin hash.
 //!
 //! | table | holds of each log | written |
 //! |---|---|---|
-//! | `latest` | the largest checkpoint that was granted: what the next one must extend | before anything is signed |
+//! | `latest` | the largest checkpoint that was granted: what the next one must extend. A mirror's *pending checkpoint* | before anything is signed |
 //! | `cosigned` | the newest one with the cosignatures that were returned: what monitors get | after it was signed |
+//! | `held` | of a mirror: the tree whose entries and full tiles it has | after these are durable |
+//! | `mirrored` | of a mirror: the *mirror checkpoint*, all of whose tree it has | after that, before anything is signed |
 //!
-//! The first decides, and never goes back. The second may be behind it, if the process ended between the two writes;
-//! the next start makes up for it.
+//! `latest`, `held` and `mirrored` decide, and never go back. `cosigned` may be behind, if the process ended between
+//! the two writes; the next start makes up for it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use kiln_tiles::Hash;
+use kiln_tiles::{Hash, TreeHead};
 use redb::{
     CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
     TableError, TransactionError, WriteTransaction,
@@ -25,6 +27,17 @@ type Table<'t> = redb::Table<'t, &'static [u8; Hash::SIZE], &'static [u8]>;
 
 const LATEST: Definition = TableDefinition::new("latest");
 const COSIGNED: Definition = TableDefinition::new("cosigned");
+const HELD: Definition = TableDefinition::new("held");
+const MIRRORED: Definition = TableDefinition::new("mirrored");
+
+/// What was granted, and is signed after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Granted {
+    /// By a witness: the latest checkpoint.
+    Latest,
+    /// By a mirror: the mirror checkpoint.
+    Mirrored,
+}
 
 /// How much of the file is kept in memory.
 const CACHE: usize = 64 << 20;
@@ -116,16 +129,38 @@ impl Store {
         self.read(LATEST, origin_hash)
     }
 
+    /// The mirror checkpoint of a log; `None` where nothing of it was mirrored whole.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub(crate) fn mirrored(&self, origin_hash: Hash) -> Result<Option<Record>, StoreError> {
+        self.read(MIRRORED, origin_hash)
+    }
+
+    /// The tree whose entries and full tiles a mirror has; `None` where it has none.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub(crate) fn held(&self, origin_hash: Hash) -> Result<Option<TreeHead>, StoreError> {
+        let database = self.database();
+        let transaction = database.as_ref().ok_or(StoreError::Closed)?.begin_read()?;
+        head_in(&transaction.open_table(HELD)?, origin_hash)
+    }
+
     /// What was granted and not kept as cosigned: the process ended in between, and may have answered or not.
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub(crate) fn not_kept(&self) -> Result<Vec<(Hash, Record)>, StoreError> {
+    pub(crate) fn not_kept(&self, granted: Granted) -> Result<Vec<(Hash, Record)>, StoreError> {
         let database = self.database();
         let transaction = database.as_ref().ok_or(StoreError::Closed)?.begin_read()?;
-        let (latest, cosigned) = (transaction.open_table(LATEST)?, transaction.open_table(COSIGNED)?);
+        let granted = match granted {
+            Granted::Latest => transaction.open_table(LATEST)?,
+            Granted::Mirrored => transaction.open_table(MIRRORED)?,
+        };
+        let cosigned = transaction.open_table(COSIGNED)?;
         let mut not_kept = Vec::new();
-        for entry in latest.iter()? {
+        for entry in granted.iter()? {
             let (key, value) = entry?;
             let origin_hash = Hash::from_bytes(*key.value());
             let granted = Record::from_bytes(value.value()).ok_or(StoreError::Damaged(origin_hash))?;
@@ -135,6 +170,23 @@ impl Store {
             }
         }
         Ok(not_kept)
+    }
+
+    /// All that is cosigned.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub(crate) fn all_cosigned(&self) -> Result<Vec<(Hash, Record)>, StoreError> {
+        let database = self.database();
+        let transaction = database.as_ref().ok_or(StoreError::Closed)?.begin_read()?;
+        let mut all = Vec::new();
+        for entry in transaction.open_table(COSIGNED)?.iter()? {
+            let (key, value) = entry?;
+            let origin_hash = Hash::from_bytes(*key.value());
+            let record = Record::from_bytes(value.value()).ok_or(StoreError::Damaged(origin_hash))?;
+            all.push((origin_hash, record));
+        }
+        Ok(all)
     }
 
     fn read(&self, table: Definition, origin_hash: Hash) -> Result<Option<Record>, StoreError> {
@@ -210,13 +262,20 @@ fn open(path: &Path) -> Result<Database, DatabaseError> {
 pub(crate) struct Tables<'t> {
     latest: Table<'t>,
     cosigned: Table<'t>,
+    held: Table<'t>,
+    mirrored: Table<'t>,
     changed: bool,
 }
 
 impl<'t> Tables<'t> {
     fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
-        let (latest, cosigned) = (transaction.open_table(LATEST)?, transaction.open_table(COSIGNED)?);
-        Ok(Self { latest, cosigned, changed: false })
+        Ok(Self {
+            latest: transaction.open_table(LATEST)?,
+            cosigned: transaction.open_table(COSIGNED)?,
+            held: transaction.open_table(HELD)?,
+            mirrored: transaction.open_table(MIRRORED)?,
+            changed: false,
+        })
     }
 
     pub(crate) fn latest(&self, origin_hash: Hash) -> Result<Option<Record>, StoreError> {
@@ -227,6 +286,27 @@ impl<'t> Tables<'t> {
     pub(crate) fn grant(&mut self, origin_hash: Hash, record: &Record) -> Result<(), StoreError> {
         self.changed = true;
         self.latest.insert(origin_hash.as_bytes(), &record.to_bytes()[..])?;
+        Ok(())
+    }
+
+    pub(crate) fn mirrored(&self, origin_hash: Hash) -> Result<Option<Record>, StoreError> {
+        record_in(&self.mirrored, origin_hash)
+    }
+
+    /// The checkpoint that is mirrored whole. The caller has compared it with the one before.
+    pub(crate) fn mirror(&mut self, origin_hash: Hash, record: &Record) -> Result<(), StoreError> {
+        self.changed = true;
+        self.mirrored.insert(origin_hash.as_bytes(), &record.to_bytes()[..])?;
+        Ok(())
+    }
+
+    /// The tree whose entries and full tiles are durable, unless more are.
+    pub(crate) fn hold(&mut self, origin_hash: Hash, head: TreeHead) -> Result<(), StoreError> {
+        let known = head_in(&self.held, origin_hash)?;
+        if known.is_none_or(|known| known.size() < head.size()) {
+            self.changed = true;
+            self.held.insert(origin_hash.as_bytes(), head.to_string().as_bytes())?;
+        }
         Ok(())
     }
 
@@ -247,6 +327,15 @@ fn record_in(
 ) -> Result<Option<Record>, StoreError> {
     let Some(bytes) = table.get(origin_hash.as_bytes())? else { return Ok(None) };
     Record::from_bytes(bytes.value()).map(Some).ok_or(StoreError::Damaged(origin_hash))
+}
+
+fn head_in(
+    table: &impl ReadableTable<&'static [u8; Hash::SIZE], &'static [u8]>,
+    origin_hash: Hash,
+) -> Result<Option<TreeHead>, StoreError> {
+    let Some(bytes) = table.get(origin_hash.as_bytes())? else { return Ok(None) };
+    let head = str::from_utf8(bytes.value()).ok().and_then(|head| head.parse().ok());
+    head.map(Some).ok_or(StoreError::Damaged(origin_hash))
 }
 
 #[cfg(test)]

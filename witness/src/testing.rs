@@ -28,10 +28,13 @@ impl TestLog {
         Log::new(self.origin().to_owned(), vec![self.key.verifier_key()])
     }
 
+    pub(crate) fn entry(&self, index: u64) -> String {
+        format!("{:?}", (index, index >= self.forked_at))
+    }
+
     fn node(&self, node: Node) -> Hash {
         if node.level() == 0 {
-            let entry = (node.index(), node.index() >= self.forked_at);
-            return Hash::leaf(format!("{entry:?}").as_bytes());
+            return Hash::leaf(self.entry(node.index()).as_bytes());
         }
         let child = |index| self.node(Node::new(node.level() - 1, index).unwrap());
         Hash::node(child(2 * node.index()), child(2 * node.index() + 1))

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clock;
 use crate::evidence::Evidence;
 use crate::metrics::Metrics;
+use crate::mirror::Settled;
 use crate::quota::{Kind, Quotas};
 use crate::record::Record;
 use crate::refusal::Refusal;
@@ -30,6 +31,9 @@ const TOGETHER: usize = 256;
 
 /// While the store fails: between two looks for a request, and for a store that works again.
 const AGAIN: Duration = Duration::from_millis(200);
+
+/// A mirror says the same again, with the same time, for so many seconds.
+const SIGNED_AGAIN_AFTER: u64 = 60;
 
 /// A clock that was set back by less than this is not believed: it stands still until it has caught up.
 const SMALL_STEP: u64 = 60;
@@ -59,9 +63,35 @@ impl Grant {
     }
 }
 
+/// A mirror checkpoint that is recorded durably. A mirror signs these and no others: what was merely granted as
+/// pending is a [`Grant`].
+#[derive(Debug)]
+pub(crate) struct MirrorGrant(Grant);
+
+impl MirrorGrant {
+    /// The grant that was recorded so.
+    pub(crate) fn again(origin_hash: Hash, record: &Record) -> Option<Self> {
+        Grant::again(origin_hash, record).map(Self)
+    }
+
+    pub(crate) const fn get(&self) -> &Grant {
+        &self.0
+    }
+}
+
 enum Job {
     Decide(Box<Submission>, oneshot::Sender<Result<Grant, Refusal>>),
+    Mirror(Box<Settled>, oneshot::Sender<Result<MirrorGrant, Refusal>>),
+    Hold(Hash, TreeHead, oneshot::Sender<Result<(), Refusal>>),
     Keep(Hash, Box<Record>),
+}
+
+/// What was decided, and who waits to hear it. Who is not told is told so by that: the sender is dropped.
+enum Decided {
+    Checkpoint(Box<Submission>, Result<Grant, Refusal>, oneshot::Sender<Result<Grant, Refusal>>),
+    Mirror(Result<MirrorGrant, Refusal>, oneshot::Sender<Result<MirrorGrant, Refusal>>),
+    Held(oneshot::Sender<Result<(), Refusal>>),
+    Kept,
 }
 
 /// Hands jobs to the thread that writes. When it is dropped, the thread does what waits and ends.
@@ -91,10 +121,27 @@ impl Writer {
 
     /// Decides whether the checkpoint may be cosigned. What is granted is on disk.
     pub(crate) async fn decide(&self, submission: Submission) -> Result<Grant, Refusal> {
+        self.ask(|answer| Job::Decide(Box::new(submission), answer)).await
+    }
+
+    /// Moves the mirror checkpoint to one whose whole tree is durable, unless it is further. What is granted is on disk.
+    pub(crate) async fn mirror(&self, settled: Settled) -> Result<MirrorGrant, Refusal> {
+        self.ask(|answer| Job::Mirror(Box::new(settled), answer)).await
+    }
+
+    /// Records the tree whose entries and full tiles are durable.
+    pub(crate) async fn hold(&self, origin_hash: Hash, head: TreeHead) -> Result<(), Refusal> {
+        self.ask(|answer| Job::Hold(origin_hash, head, answer)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Job,
+    ) -> Result<T, Refusal> {
         let (answer, decided) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(Refusal::Unavailable)?;
-        jobs.try_send(Job::Decide(Box::new(submission), answer)).map_err(|_| Refusal::Crowded)?;
-        // Without an answer the thread has panicked.
+        jobs.try_send(job(answer)).map_err(|_| Refusal::Crowded)?;
+        // Without an answer the commit has failed, or the thread has panicked.
         decided.await.unwrap_or(Err(Refusal::Unavailable))
     }
 
@@ -170,40 +217,78 @@ impl Desk {
     /// | answer | the new one | has a grant that is signed, or nothing | the same |
     ///
     /// Where the commit fails nobody knows which of the first two it is, so that all are told to come back: those too
-    /// that were refused, for what they were compared with may not be there.
+    /// that were refused, for what they were compared with may not be there. What a mirror holds is decided here as well.
     fn commit(&mut self, jobs: Vec<Job>) {
         let (requests, started) = (jobs.len(), self.clock.elapsed());
-        let (store, mut answers) = (self.store.clone(), Vec::new());
-        let committed = store.write(|tables| {
-            for job in jobs {
-                match job {
-                    Job::Decide(submission, answer) => {
-                        answers.push((answer, Refusal::Unavailable, None));
-                        let decided = self.decide(&submission, tables)?;
-                        if let Some(last) = answers.last_mut() {
-                            last.2 = Some((submission, decided));
-                        }
-                    }
-                    Job::Keep(origin_hash, record) => tables.keep(origin_hash, &record)?,
-                }
-            }
-            Ok(())
-        });
+        let store = self.store.clone();
+        let committed = store.write(|tables| jobs.into_iter().map(|job| self.work_on(job, tables)).collect());
         self.note_outcome(&committed);
-        if committed.is_ok() {
+        // Who is dropped here is told that nobody knows.
+        let decided: Vec<Decided> = committed.unwrap_or_default();
+        if !decided.is_empty() {
             self.metrics.count_commit(requests, self.clock.elapsed().saturating_sub(started));
         }
-        for (answer, unknown, decided) in answers {
-            let decided = match (&committed, decided) {
-                (Ok(()), Some((submission, decided))) => {
-                    self.count(&submission, &decided);
-                    decided
-                }
-                _ => Err(unknown),
-            };
-            // Who went away asks again.
-            let _ = answer.send(decided);
+        decided.into_iter().for_each(|decided| self.tell(decided));
+    }
+
+    fn work_on(&mut self, job: Job, tables: &mut Tables<'_>) -> Result<Decided, StoreError> {
+        Ok(match job {
+            Job::Decide(submission, answer) => {
+                let decided = self.decide(&submission, tables)?;
+                Decided::Checkpoint(submission, decided, answer)
+            }
+            Job::Mirror(settled, answer) => Decided::Mirror(self.mirror(*settled, tables)?, answer),
+            Job::Hold(origin_hash, head, answer) => {
+                tables.hold(origin_hash, head)?;
+                Decided::Held(answer)
+            }
+            Job::Keep(origin_hash, record) => {
+                tables.keep(origin_hash, &record)?;
+                Decided::Kept
+            }
+        })
+    }
+
+    /// Answers. Who went away asks again.
+    fn tell(&self, decided: Decided) {
+        match decided {
+            Decided::Checkpoint(submission, decided, answer) => {
+                self.count(&submission, &decided);
+                let _ = answer.send(decided);
+            }
+            Decided::Mirror(decided, answer) => drop(answer.send(decided)),
+            Decided::Held(answer) => drop(answer.send(Ok(()))),
+            Decided::Kept => {}
         }
+    }
+
+    /// [Atomically](https://c2sp.org/tlog-mirror#processing): not back, and recorded before it is signed.
+    fn mirror(
+        &self,
+        settled: Settled,
+        tables: &mut Tables<'_>,
+    ) -> Result<Result<MirrorGrant, Refusal>, StoreError> {
+        let Settled { origin_hash, checkpoint, note } = settled;
+        let record = tables.mirrored(origin_hash)?;
+        let (before, head) = (record.as_ref().map(Record::head), checkpoint.head());
+        if let Some(before) = before.filter(|before| before.size() > head.size()) {
+            return Ok(Err(Refusal::Conflict(before.size())));
+        }
+        if before.is_some_and(|before| before.size() == head.size() && before != head) {
+            tracing::error!(%head, "another tree of this size is mirrored already: nothing is signed");
+            return Ok(Err(Refusal::Fork));
+        }
+        let now = self.clock.unix_time();
+        let Some(mut time) = time_of_grant(now, record.as_ref()) else {
+            return Ok(Err(Refusal::Unavailable));
+        };
+        if let Some(record) = record.filter(|record| record.head() == head) {
+            // Anybody may ask for the same again: it costs no more than the signatures did, for a while.
+            let fresh = now.saturating_sub(record.time()) < SIGNED_AGAIN_AFTER;
+            time = if fresh { record.time() } else { time };
+        }
+        tables.mirror(origin_hash, &Record::new(time, head, note.clone()))?;
+        Ok(Ok(MirrorGrant(Grant { origin_hash, checkpoint, note, time })))
     }
 
     /// Compares with what is recorded, and records. What is recorded is granted once the transaction is committed.
@@ -258,13 +343,13 @@ impl Desk {
     }
 
     /// Tells when the store begins to fail, and when it works again: not of each time in between.
-    fn note_outcome(&self, committed: &Result<(), StoreError>) {
+    fn note_outcome<T>(&self, committed: &Result<T, StoreError>) {
         let failed_before = self.failing.swap(committed.is_err(), Ordering::Relaxed);
         match committed {
             Err(error) if !failed_before => {
                 tracing::error!(%error, "the store failed: nothing is cosigned until it works again");
             }
-            Ok(()) if failed_before => tracing::info!("the store works again"),
+            Ok(_) if failed_before => tracing::info!("the store works again"),
             _ => {}
         }
     }

@@ -11,6 +11,7 @@ mod info;
 mod init;
 mod key;
 mod manual;
+mod mirror;
 mod policy;
 mod prove;
 mod recover;
@@ -32,6 +33,7 @@ use crate::output::Output;
 pub(crate) enum Command {
     Serve(Box<serve::Serve>),
     Witness(witness::Witness),
+    Mirror(mirror::Mirror),
     Init(init::Init),
     Vkey(vkey::Vkey),
     Add(add::Add),
@@ -62,7 +64,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it runs until it is told to stop.
     pub(crate) const fn is_server(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Witness(_))
+        matches!(self, Self::Serve(_) | Self::Witness(_) | Self::Mirror(_))
     }
 
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
@@ -70,6 +72,7 @@ impl Command {
             Self::Init(command) => on_runtime(command.run(output)),
             Self::Serve(command) => on_runtime(command.run(output)),
             Self::Witness(command) => on_runtime(command.run(output)),
+            Self::Mirror(command) => on_runtime(command.run(output)),
             Self::Add(command) => on_runtime(command.run(output)),
             Self::Get(command) => on_runtime(command.run(output)),
             Self::Prove(command) => on_runtime(command.run(output)),

@@ -13,6 +13,7 @@ mod fsck;
 mod keys;
 mod liar;
 mod packages;
+mod mirror;
 mod policies;
 mod rekor;
 mod rekor_entries;

@@ -27,7 +27,7 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-/// A `kiln serve` or `kiln witness` that printed `ready`.
+/// A `kiln serve`, `kiln witness` or `kiln mirror` that printed `ready`.
 pub(crate) struct Server {
     child: Child,
     /// What it printed, up to `ready`.
@@ -128,8 +128,16 @@ impl World {
 
     /// Runs a witness until it is ready, on a free port.
     pub(crate) fn witness(&self, arguments: &[&str]) -> Server {
-        let address = free_address();
-        let mut server = self.start(&[&["witness"], arguments, &["--listen", &address]].concat());
+        self.cosigner("witness", &free_address(), arguments)
+    }
+
+    /// Runs a mirror until it is ready, at this address.
+    pub(crate) fn mirror(&self, address: &str, arguments: &[&str]) -> Server {
+        self.cosigner("mirror", address, arguments)
+    }
+
+    fn cosigner(&self, command: &str, address: &str, arguments: &[&str]) -> Server {
+        let mut server = self.start(&[&[command], arguments, &["--listen", address]].concat());
         server.url = format!("http://{address}");
         server
     }

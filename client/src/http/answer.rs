@@ -18,8 +18,8 @@ pub struct HttpAnswer {
     body: Bytes,
 }
 
-/// The most bytes of a refusal that are kept.
-const MAX_REFUSAL: usize = 16 << 10;
+/// The most bytes of a refusal that are kept: that of a mirror may have a ticket of 64 KiB, in base64.
+const MAX_REFUSAL: usize = 96 << 10;
 
 /// The longest sentence of a server that is kept, in bytes.
 const MAX_SENTENCE: usize = 300;

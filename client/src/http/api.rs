@@ -42,7 +42,7 @@ impl ApiClient {
     pub async fn post_json(&self, path: &str, json: String, limit: usize) -> Result<HttpAnswer, HttpError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.exchange(path, headers, Some(json), limit).await
+        self.exchange(path, headers, Some(json.into()), limit).await
     }
 
     /// Posts text to `path`, and returns what is answered at last: of at most `limit` bytes, or a refusal.
@@ -52,7 +52,18 @@ impl ApiClient {
     pub async fn post_text(&self, path: &str, text: String, limit: usize) -> Result<HttpAnswer, HttpError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        self.exchange(path, headers, Some(text), limit).await
+        self.exchange(path, headers, Some(text.into()), limit).await
+    }
+
+    /// Posts bytes that gzip made to `path`, and returns what is answered at last: of at most `limit` bytes, or a refusal.
+    ///
+    /// # Errors
+    /// Where there is no answer, or none that can be read.
+    pub async fn post_gzip(&self, path: &str, body: Bytes, limit: usize) -> Result<HttpAnswer, HttpError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        self.exchange(path, headers, Some(body), limit).await
     }
 
     /// Gets `path`, and returns what is answered at last: of at most `limit` bytes, or a refusal.
@@ -67,12 +78,12 @@ impl ApiClient {
         &self,
         path: &str,
         mut headers: HeaderMap,
-        body: Option<String>,
+        body: Option<Bytes>,
         limit: usize,
     ) -> Result<HttpAnswer, HttpError> {
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        self.transport.exchange(&Ask { path, headers, body: body.map(Bytes::from), limit }).await
+        self.transport.exchange(&Ask { path, headers, body, limit }).await
     }
 }

@@ -26,7 +26,7 @@ use futures_util::future::BoxFuture;
 use kiln_tiles::{Note, NoteSignature, PolicyName, Quorum, VerifierKey};
 use tokio::sync::Mutex;
 
-pub(crate) use ask::{Asked, Heard, Said, ask_all};
+pub(crate) use ask::{Asked, Heard, Said, ask_all, first_line};
 pub(crate) use collect::{Asking, collect};
 pub(crate) use counters::Counters;
 pub(crate) use proofs::{Proofs, RecentTiles};

@@ -71,6 +71,11 @@ impl Fake {
         self.0.state.lock().expect("nobody panicked").way = way;
     }
 
+    /// How often it cosigned.
+    pub(crate) fn asked(&self) -> u64 {
+        self.0.state.lock().unwrap().cosigned
+    }
+
     pub(crate) fn knows(&self) -> TreeHead {
         self.0.state.lock().expect("nobody panicked").known
     }

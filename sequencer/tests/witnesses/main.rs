@@ -5,6 +5,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod fake;
+#[path = "../mirrors/fake.rs"]
+#[allow(dead_code, reason = "the tests of mirrors need more of it")]
+mod mirror;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,6 +202,34 @@ async fn who_only_prefers_witnesses_publishes_without_them_and_adds_their_lines(
     assert_eq!(world.cosigned().await.unwrap().head().size(), size);
     assert_eq!(world.cosigned_by().await, [true; 3]);
     stop(running).await;
+}
+
+/// A mirror signs anew every so often, and each of its lines set the clock back by which witnesses are asked: they were
+/// never asked again, and their cosignatures grew old.
+#[tokio::test(start_paused = true)]
+async fn witnesses_are_asked_anew_however_often_a_mirror_signs() {
+    let world = World::new();
+    let log = world.log(WitnessMode::Require);
+    create_log(&log).await.unwrap();
+    let sequencer = Sequencer::new(log, Options::default());
+    let shared = sequencer.shared();
+    let writer = sequencer.load().await.expect("the log loads");
+    let (stop, stopped) = watch::channel(false);
+    let mirror = mirror::Fake::new(TrustedLog::from(key().verifier_key()));
+    let keys = vec![mirror.cosigner().verifier_key()];
+    let mirrors = vec![kiln_sequencer::Mirror::new("m".to_owned(), keys, Box::new(mirror.clone()))];
+    tokio::spawn(sequencer.pusher(mirrors, Duration::from_secs(600)).run(stopped.clone()));
+    let running = tokio::spawn(sequencer.run(writer, stopped));
+    let ready = |state: &State| matches!(state.status, Status::Ready);
+    shared.watch().wait_for(ready).await.unwrap();
+    add(&shared, "a few").await;
+    sleep(Duration::from_secs(60)).await;
+    let asked = world.witnesses[0].asked();
+    sleep(Duration::from_secs(3 * 3_600)).await;
+    assert!(mirror.requests() >= 15, "{}", mirror.requests());
+    let again = world.witnesses[0].asked() - asked;
+    assert!((2..=4).contains(&again), "{again} times in three hours");
+    self::stop((shared, stop, running)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::collecting::GcArgs;
 use super::front::Front;
+use super::mirrors::{MirrorArgs, Mirrors};
 use super::opening::Opened;
 use super::rekor::RekorArgs;
 use super::witnesses::WitnessArgs;
@@ -80,6 +81,8 @@ pub(super) struct LogArgs {
     pub(super) cache_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(super) witnesses: WitnessArgs,
+    #[command(flatten)]
+    mirrors: MirrorArgs,
     #[command(flatten)]
     gc: GcArgs,
     /// Take no entries: the log is only read. Whoever submits is told so, with 410, or 405 by Rekor's API.
@@ -162,7 +165,7 @@ impl LogPlan {
         self.store.check_key(&self.args.key)?;
         self.args.guard.outside(&self.store)?;
         Submitters::open(&self.args.submitters)?;
-        Ok(())
+        self.args.mirrors.open().map(drop)
     }
 
     /// The same, and what can be known by looking at the files of its operator.
@@ -193,6 +196,7 @@ impl LogPlan {
             api: self.args.rekor.api(),
             standby: self.args.standby,
             gc: self.args.gc,
+            mirrors: self.args.mirrors.open()?,
             in_folder: self.store.as_folder().is_some(),
         })
     }
@@ -276,6 +280,7 @@ pub(super) struct Begun {
     api: words::Api,
     standby: bool,
     gc: GcArgs,
+    mirrors: Mirrors,
     in_folder: bool,
     dedup_lock: Option<File>,
 }
@@ -300,6 +305,7 @@ impl Begun {
         // They hold the store, and have no end of their own.
         let mut beside = JoinSet::new();
         self.gc.start(&mut beside, &sequencer, self.in_folder, &stop);
+        self.mirrors.start(&mut beside, &sequencer, &stop);
         let ready = |head| {
             let (store, made, api) = (self.store, self.made, self.api);
             tell(&words::Started { store, description: &description, head, made, api });

@@ -8,6 +8,7 @@ mod front;
 mod log;
 mod logs;
 mod many;
+mod mirrors;
 mod opening;
 mod public;
 mod rekor;

@@ -8,7 +8,7 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
-use super::keys;
+use crate::cosigning::keys;
 use crate::environment;
 use crate::failure::Failure;
 use crate::keys::{KeyFormat, SecretKey, read_text, write};

@@ -2,26 +2,23 @@
 
 mod behind;
 mod doors;
-mod keys;
-mod lists;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_sequencer::Environment;
 use kiln_tiles::KeyName;
-use kiln_witness::{Clock, Cosigners, KnownLogs, Store, StoreError};
+use kiln_witness::LogList;
 
+use crate::cosigning::lists::Lists;
+use crate::cosigning::{self, Role, SystemClock};
 use crate::door::{Entrance, EntranceOptions, RateOptions, SubmitterOptions, Submitters};
-use crate::environment::{self, Stopwatch, System};
+use crate::environment;
 use crate::failure::Failure;
-use crate::files::{self, Readers};
 use crate::output::Output;
 use crate::quantity::parse_span;
 use crate::signals;
 use doors::{DoorArgs, Doors};
-use lists::Lists;
 
 /// Run a witness: cosigns checkpoints of logs that only grow (c2sp.org/tlog-witness).
 ///
@@ -63,32 +60,28 @@ pub(crate) struct Witness {
     rates: RateOptions,
 }
 
-/// The clocks of this machine.
-struct SystemClock(Stopwatch);
-
-impl Clock for SystemClock {
-    fn unix_time(&self) -> u64 {
-        System.unix_time()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
+/// What a witness is called, and what it cannot do without.
+const ROLE: Role = Role {
+    name: "witness",
+    example: "witness.example.com/w1",
+    lost: "The keys are there and what they cosigned is not: started anew, this witness would cosign a fork of it. \
+           Bring the file back as it was when the witness ended, or make a new witness under a new name.",
+};
 
 impl Witness {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let files = environment::raise_file_limit();
         let stop = signals::stop("answering who asked")?;
-        let lists = Lists::new(&self.logs)?;
+        let lists = Lists::new(&self.logs, LogList::default())?;
         // A port that is taken makes no witness.
         let submitters = Submitters::open(&SubmitterOptions { tokens: None, rates: self.rates })?;
         let entrance = Entrance::open(&self.entrance)?;
         let doors = Doors::bind(&self.doors, &entrance, files).await?;
-        let (cosigners, store, logs) = self.open()?;
+        let opened = cosigning::open(&self.folder, &ROLE, self.name.as_ref(), &self.key)?;
+        let (cosigners, store, logs) = opened;
         let bastions = behind::open(&self.folder, &self.bastion)?;
         let vkeys = cosigners.vkeys().to_vec();
-        let clock = Arc::new(SystemClock(Stopwatch::start()));
+        let clock = Arc::new(SystemClock::start());
         let (evidence, prefixes) = (self.folder.join("evidence"), doors.prefixes.clone());
         let witness = kiln_witness::Witness::new(cosigners, logs, store, &evidence, prefixes, clock);
         let witness = witness.map_err(Failure::undone)?;
@@ -96,8 +89,9 @@ impl Witness {
         if recovered > 0 {
             tracing::info!(checkpoints = recovered, "signed what was granted before an unexpected end");
         }
-        let lists = self.first_read(lists, &witness).await?;
-        let polling = tokio::spawn(lists.poll(witness.clone(), self.poll, stop.clone()));
+        let none = "this witness knows no logs: give a list of some with --logs";
+        let lists = lists.first_read(&witness.listing(), none).await?;
+        let polling = tokio::spawn(lists.poll(witness.listing(), self.poll, stop.clone()));
         let mut served = doors.serve(&witness, (&entrance, &submitters), &stop);
         entrance.keep_fresh()?;
         for bastion in bastions {
@@ -113,52 +107,5 @@ impl Witness {
         tokio::task::spawn_blocking(move || drop(witness)).await.map_err(Failure::undone)?;
         tracing::info!("stopped: what was granted is answered");
         Ok(())
-    }
-
-    /// Opens what is in the folder, and makes what a new witness needs.
-    fn open(&self) -> Result<(Cosigners, Store, KnownLogs), Failure> {
-        let folder = &self.folder;
-        let state = folder.join("state.redb");
-        keys::make_folder(folder).map_err(|error| Failure::file(folder, &error))?;
-        // A witness that was never started to its end has keys at most, and has cosigned nothing: the state is made
-        // before anything is answered, and the mark says that it was.
-        let made = keys::folder(folder).join(STATE_MADE);
-        let is_new = !made.exists() && !state.exists();
-        let cosigners = keys::open(folder, is_new, self.name.as_ref(), &self.key)?;
-        let store = if is_new { Store::create(&state) } else { Store::open(&state) };
-        let store = store.map_err(|error| not_opened(&state, &error))?;
-        if !made.exists() {
-            let marked = files::create(&made, b"", Readers::Owner);
-            marked.map_err(|error| Failure::file(&made, &error))?;
-        }
-        let logs = KnownLogs::open(folder).map_err(Failure::undone)?;
-        Ok((cosigners, store, logs))
-    }
-
-    /// Reads the lists for the first time. A witness that knows logs goes on with these where one cannot be read; one
-    /// that knows none has nothing to do.
-    async fn first_read(&self, mut lists: Lists, witness: &kiln_witness::Witness) -> Result<Lists, Failure> {
-        if self.logs.is_empty() && witness.logs().is_empty() {
-            return Err(Failure::usage("this witness knows no logs: give a list of some with --logs"));
-        }
-        match lists.read(witness).await {
-            Err(failure) if witness.logs().is_empty() => Err(failure),
-            _ => Ok(lists),
-        }
-    }
-}
-
-/// Stands beside the keys, so that a copy of these alone is not taken for a new witness.
-const STATE_MADE: &str = "state-was-made";
-
-fn not_opened(path: &Path, error: &StoreError) -> Failure {
-    let failure = Failure::undone(format!("{}: {error}", path.display()));
-    match error {
-        StoreError::InUse => failure.with_advice("Each witness has a folder of its own."),
-        _ if !path.exists() => failure.with_advice(
-            "The keys are there and what they cosigned is not: started anew, this witness would cosign a fork of it. \
-             Bring the file back as it was when the witness ended, or make a new witness under a new name.",
-        ),
-        _ => failure,
     }
 }

@@ -1,11 +1,11 @@
-//! The lists of logs that a witness was told of, read again and again.
+//! The lists of logs that a witness or mirror was told of, read again and again.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use kiln_client::{HttpSource, Source};
-use kiln_witness::{LogList, Witness};
+use kiln_witness::{Listing, LogList};
 
 use crate::failure::Failure;
 use crate::files;
@@ -13,7 +13,11 @@ use crate::reading::http_options;
 use crate::signals::Stop;
 
 /// All lists, each with what it said last.
-pub(super) struct Lists(Vec<List>);
+pub(crate) struct Lists {
+    lists: Vec<List>,
+    /// Logs that the command line names.
+    own: LogList,
+}
 
 struct List {
     name: String,
@@ -30,23 +34,38 @@ enum Place {
 }
 
 impl Lists {
-    pub(super) fn new(names: &[String]) -> Result<Self, Failure> {
-        names.iter().map(|name| List::new(name)).collect::<Result<_, _>>().map(Self)
+    /// The lists at these places, and one more.
+    pub(crate) fn new(names: &[String], own: LogList) -> Result<Self, Failure> {
+        let lists = names.iter().map(|name| List::new(name)).collect::<Result<_, _>>()?;
+        Ok(Self { lists, own })
+    }
+
+    /// Reads the lists for the first time. Who knows logs goes on with these where a list cannot be read; who knows none
+    /// has nothing to do, and is told so by `none`.
+    pub(crate) async fn first_read(mut self, listing: &Listing, none: &'static str) -> Result<Self, Failure> {
+        if self.lists.is_empty() && self.own.is_empty() && listing.logs().is_empty() {
+            return Err(Failure::usage(none));
+        }
+        match self.read(listing).await {
+            Err(failure) if listing.logs().is_empty() => Err(failure),
+            _ => Ok(self),
+        }
     }
 
     /// Reads all lists, and takes what they say.
     ///
     /// # Errors
     /// The first that could not be had, after all others were taken.
-    pub(super) async fn read(&mut self, witness: &Witness) -> Result<(), Failure> {
+    async fn read(&mut self, listing: &Listing) -> Result<(), Failure> {
         let mut first = Ok(());
-        for list in &mut self.0 {
-            let read = list.read(witness).await;
+        for list in &mut self.lists {
+            let read = list.read(listing).await;
             list.tell(read.as_ref().err());
             first = first.and(read);
         }
-        let lists: Vec<LogList> = self.0.iter().filter_map(|list| list.last.clone()).collect();
-        let known = witness.clone();
+        let lists = self.lists.iter().filter_map(|list| list.last.clone());
+        let lists: Vec<LogList> = lists.chain([self.own.clone()]).collect();
+        let known = listing.clone();
         // It writes to the disk.
         let taken = tokio::task::spawn_blocking(move || known.logs().take(&lists)).await;
         let taken = taken.map_err(Failure::undone)?.map_err(|error| {
@@ -54,26 +73,26 @@ impl Lists {
             Failure::undone(error)
         })?;
         if taken.added > 0 {
-            tracing::info!(keys = taken.added, "new logs to witness");
+            tracing::info!(keys = taken.added, "new logs");
         }
         if taken.left_out > 0 {
             tracing::warn!(
                 keys = taken.left_out,
-                "the lists name more keys than a log, or a witness, may have"
+                "the lists name more keys than a log, or all together, may have"
             );
         }
         first
     }
 
     /// Reads them every so often, until the process is told to stop.
-    pub(super) async fn poll(mut self, witness: Witness, every: Duration, mut stop: Stop) {
+    pub(crate) async fn poll(mut self, listing: Listing, every: Duration, mut stop: Stop) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             // What is wrong was told, and is tried again.
-            let _ = self.read(&witness).await;
+            let _ = self.read(&listing).await;
         }
     }
 }
@@ -91,16 +110,16 @@ impl List {
         Ok(Self { name: name.to_owned(), place, last: None, complaint: None })
     }
 
-    async fn read(&mut self, witness: &Witness) -> Result<(), Failure> {
+    async fn read(&mut self, listing: &Listing) -> Result<(), Failure> {
         let bytes = match self.fetch().await {
             Ok(bytes) => bytes,
             Err(failure) => {
-                witness.count_missing_list();
+                listing.count_missing_list();
                 return Err(failure);
             }
         };
         let list = LogList::parse(&bytes);
-        witness.count_list(&list);
+        listing.count_list(&list);
         let list = list.map_err(|error| Failure::undone(format!("{}: {error}", self.name)))?;
         if list.skipped() > 0 && self.last.as_ref() != Some(&list) {
             tracing::warn!(list = self.name, logs = list.skipped(), "left out: keys of an unknown type");

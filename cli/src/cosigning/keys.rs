@@ -1,4 +1,4 @@
-//! The keys of a witness: two made at its first start, and more that were given.
+//! The keys of who cosigns: two made at the first start, and more that were given.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,51 +6,60 @@ use std::path::{Path, PathBuf};
 use kiln_tiles::{Cosigner, KeyName};
 use kiln_witness::Cosigners;
 
+use super::Role;
 use crate::environment;
 use crate::failure::Failure;
 use crate::keys::{read_text, write_note_form};
 
-/// The keys that a witness makes, in the order of its answers. They share no secret: who breaks one kind has
+/// The keys that are made, in the order of its answers. They share no secret: who breaks one kind has
 /// nothing of the other.
 const OWN: [(&str, MakeKey); 2] =
     [("ed25519", Cosigner::ed25519_from_seed), ("ml-dsa-44", Cosigner::ml_dsa_44_from_seed)];
 
 type MakeKey = fn(KeyName, [u8; 32]) -> Cosigner;
 
-/// The folder of keys in that of the witness.
-pub(super) fn folder(witness: &Path) -> PathBuf {
-    witness.join("keys")
+/// The folder of keys in that of a witness or mirror.
+pub(crate) fn folder(owner: &Path) -> PathBuf {
+    owner.join("keys")
 }
 
-/// The keys of the witness in this folder, its own first.
+/// The keys of the witness or mirror in this folder, its own first.
 ///
-/// They are made only where the witness has no state: a key that is lost later is not replaced in silence, for others
-/// know the witness by it.
-pub(super) fn open(
-    witness: &Path,
+/// They are made only where it has no state: a key that is lost later is not replaced in silence, for others know it by
+/// that.
+pub(crate) fn open(
+    owner: &Path,
+    role: &Role,
     is_new: bool,
     name: Option<&KeyName>,
     more: &[PathBuf],
 ) -> Result<Cosigners, Failure> {
-    let folder = folder(witness);
+    let folder = folder(owner);
     let mut keys = Vec::new();
     for (file, make) in OWN {
         let path = folder.join(file);
         if is_new && !path.exists() {
-            make_key(&folder, &path, name, make)?;
+            make_key(&folder, &path, role, name, make)?;
         }
         keys.push(read(&path)?);
     }
-    check_names(&keys, name)?;
+    check_names(&keys, role, name)?;
     for path in more {
         keys.push(read(path)?);
     }
     Cosigners::new(keys).map_err(Failure::usage)
 }
 
-fn make_key(folder: &Path, path: &Path, name: Option<&KeyName>, make: MakeKey) -> Result<(), Failure> {
+fn make_key(
+    folder: &Path,
+    path: &Path,
+    role: &Role,
+    name: Option<&KeyName>,
+    make: MakeKey,
+) -> Result<(), Failure> {
     let Some(name) = name else {
-        return Err(Failure::usage("a new witness needs a --name, for ever, such as witness.example.com/w1"));
+        let Role { name, example, .. } = role;
+        return Err(Failure::usage(format!("a new {name} needs a --name, for ever, such as {example}")));
     };
     make_folder(folder).map_err(|error| Failure::file(folder, &error))?;
     let key = make(name.clone(), environment::random()?);
@@ -59,7 +68,7 @@ fn make_key(folder: &Path, path: &Path, name: Option<&KeyName>, make: MakeKey) -
 }
 
 /// Makes a folder that only its owner can look into.
-pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -73,13 +82,14 @@ fn read(path: &Path) -> Result<Cosigner, Failure> {
     line.parse().map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
-/// A witness has one name, which is remembered in its keys.
-fn check_names(own: &[Cosigner], name: Option<&KeyName>) -> Result<(), Failure> {
+/// It has one name, which is remembered in its keys.
+fn check_names(own: &[Cosigner], role: &Role, name: Option<&KeyName>) -> Result<(), Failure> {
     let Some(first) = own.first().map(Cosigner::name) else { return Ok(()) };
     let names = own.iter().map(Cosigner::name).chain(name);
     match names.into_iter().find(|name| *name != first) {
         Some(other) => Err(Failure::usage(format!(
-            "the name of this witness is {first}, not {other}: it is for ever, and stands in its keys"
+            "the name of this {} is {first}, not {other}: it is for ever, and stands in its keys",
+            role.name
         ))),
         None => Ok(()),
     }

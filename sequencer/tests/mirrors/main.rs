@@ -1,0 +1,186 @@
+//! A log and its mirrors: what they are sent, whose lines are published, and that no round waits for any of it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod fake;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kiln_sequencer::{
+    Dedup, Entry, LoadError, Mirror, Options, Sequencer, Shared, State, Status, Wait, create_log,
+};
+use kiln_storage::{Memory, MemoryRegister, MutableObjects};
+use kiln_tiles::{SignedCheckpoint, SigningKey, TrustedLog};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use common::entries;
+use fake::{BAD_WAYS, Fake, Way};
+
+/// Longer than any of these logs is without its mirror.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How long the same tree is not signed anew.
+const REFRESH: Duration = Duration::from_secs(3600);
+
+struct World {
+    memory: Memory,
+    guard: MemoryRegister,
+    mirror: Fake,
+}
+
+struct Running {
+    shared: Arc<Shared<Memory, MemoryRegister>>,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<Result<(), Arc<LoadError>>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let key = SigningKey::from_seed("example.com/log".parse().unwrap(), [1; 32]);
+        let mirror = Fake::new(TrustedLog::from(key.verifier_key()));
+        Self { memory: Memory::default(), guard: MemoryRegister::default(), mirror }
+    }
+
+    async fn run(&self) -> Running {
+        let log = common::log(1, &self.memory, &self.guard, &Dedup::in_memory());
+        create_log(&log).await.unwrap();
+        let sequencer = Sequencer::new(log, Options::default());
+        let shared = sequencer.shared();
+        let writer = sequencer.load().await.expect("the log loads");
+        let (stop, stopped) = watch::channel(false);
+        let keys = vec![self.mirror.cosigner().verifier_key()];
+        let mirror = Mirror::new("m".to_owned(), keys, Box::new(self.mirror.clone()));
+        tokio::spawn(sequencer.pusher(vec![mirror], REFRESH).run(stopped.clone()));
+        let running = tokio::spawn(sequencer.run(writer, stopped));
+        let ready = |state: &State| matches!(state.status, Status::Ready);
+        shared.watch().wait_for(ready).await.unwrap();
+        Running { shared, stop, running }
+    }
+
+    async fn published(&self) -> SignedCheckpoint {
+        let path = "checkpoint".parse().unwrap();
+        let (body, _) = self.memory.read_version(&path).await.unwrap().unwrap();
+        let key = SigningKey::from_seed("example.com/log".parse().unwrap(), [1; 32]);
+        TrustedLog::from(key.verifier_key()).open(&body).unwrap()
+    }
+
+    async fn is_cosigned(&self) -> bool {
+        let published = self.published().await;
+        let keys = [self.mirror.cosigner().verifier_key()];
+        published.note().signed_by(&keys).expect("no line is wrong").len() == 1
+    }
+
+    /// Waits until the mirror has all, and its line is published.
+    async fn is_mirrored(&self) {
+        let mirrored = async {
+            while self.mirror.tree() != self.published().await.head() || !self.is_cosigned().await {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, mirrored).await.expect("it is mirrored in the end");
+    }
+}
+
+impl Running {
+    async fn add(&self, label: &str, count: usize) {
+        let batch = entries(label, count).into_iter().map(|entry| Entry::new(Bytes::from(entry)).unwrap());
+        let submitted = timeout(PATIENCE, self.shared.pool.submit(batch.collect(), Wait::Published)).await;
+        submitted.expect("it does not hang").expect("it is published");
+    }
+
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        self.running.await.unwrap().expect("all is published");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_published_is_pushed_and_the_line_of_the_mirror_is_published() {
+    let world = World::new();
+    let running = world.run().await;
+    for count in [1, 255, 1, 700, 4000] {
+        running.add(&format!("{count} at {:?}", world.mirror.size()), count).await;
+        world.is_mirrored().await;
+    }
+    assert_eq!(world.mirror.size(), 4957);
+    running.stop().await;
+}
+
+/// A log had a million entries when it got its first mirror: they are sent in requests of 32 packages, each on its way
+/// behind the last.
+#[tokio::test(start_paused = true)]
+async fn a_mirror_that_is_new_gets_everything_from_the_beginning() {
+    let world = World::new();
+    world.mirror.does(Way::Down);
+    let running = world.run().await;
+    for round in 0..10 {
+        running.add(&format!("round {round}"), 2000).await;
+    }
+    world.mirror.does(Way::Honest);
+    world.is_mirrored().await;
+    assert_eq!(world.mirror.size(), 20_000);
+    assert!(world.mirror.requests() <= 6, "{} requests", world.mirror.requests());
+    running.stop().await;
+}
+
+/// Interrupted in every way: the answers are lost, a package of a request is taken, the mirror loses its disk.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_is_interrupted_is_resumed() {
+    let world = World::new();
+    let running = world.run().await;
+    for (number, way) in [Way::OnePackage, Way::LosesAnswers, Way::Down, Way::Garbage].into_iter().enumerate()
+    {
+        world.mirror.does(way);
+        running.add(&format!("{way:?}"), 3000).await;
+        sleep(Duration::from_secs(10)).await;
+        world.mirror.does(Way::Honest);
+        world.is_mirrored().await;
+        assert_eq!(world.mirror.size(), 3000 * (number + 1), "{way:?}");
+    }
+    world.mirror.forgets();
+    running.add("after it forgot", 1).await;
+    world.is_mirrored().await;
+    assert_eq!(world.mirror.size(), 12_001);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_mirror_delays_no_round_and_nothing_of_it_is_published() {
+    for way in BAD_WAYS {
+        let world = World::new();
+        world.mirror.does(way);
+        let running = world.run().await;
+        for round in 0..10 {
+            let begun = Instant::now();
+            running.add(&format!("round {round}"), 3).await;
+            assert!(begun.elapsed() < Duration::from_millis(1_100), "{way:?}: {:?}", begun.elapsed());
+        }
+        sleep(Duration::from_secs(300)).await;
+        assert!(!world.is_cosigned().await, "{way:?}");
+        assert!(world.mirror.requests() < 60, "{way:?}: {} requests", world.mirror.requests());
+        if way != Way::Stalls {
+            // It comes to its senses, and is tried within two minutes.
+            world.mirror.does(Way::Honest);
+            world.is_mirrored().await;
+        }
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_that_stays_the_same_is_signed_anew_after_a_while() {
+    let world = World::new();
+    let running = world.run().await;
+    running.add("a few", 3).await;
+    world.is_mirrored().await;
+    let requests = world.mirror.requests();
+    sleep(REFRESH * 2 + Duration::from_secs(5)).await;
+    assert_eq!(world.mirror.requests(), requests + 2);
+    running.stop().await;
+}
