@@ -12,6 +12,7 @@
 //! | [`Proof`] | inclusion, consistency and subtree proofs | [RFC 6962], [subtrees] |
 //! | [`Note`], [`VerifierKey`], [`SigningKey`] | signed text | [signed-note] |
 //! | [`Checkpoint`], [`TrustedLog`], [`SignedCheckpoint`] | a log's signed head | [tlog-checkpoint] |
+//! | [`EndOfLog`], [`SignedEnd`] | a log's signed end, and its successor | |
 //! | [`Cosigner`] | what a witness says of a checkpoint, and when | [tlog-cosignature] |
 //! | [`Policy`], [`Quorum`] | which logs and witnesses count | [tlog-policy] |
 //! | [`AddCheckpoint`], [`SignSubtree`] | what a witness is asked | [tlog-witness] |
@@ -37,6 +38,7 @@
 mod bundle;
 mod checkpoint;
 mod edge;
+mod end;
 mod hash;
 mod mirror;
 mod note;
@@ -57,6 +59,7 @@ pub use bundle::{
 };
 pub use checkpoint::{Checkpoint, OpenCheckpointError, ParseCheckpointError, SignedCheckpoint, TrustedLog};
 pub use edge::{EdgeError, RightEdge};
+pub use end::{EndOfLog, OpenEndError, ParseEndError, SignedEnd, Successor, SuccessorUrlError};
 pub use hash::Hash;
 pub use mirror::{
     AddEntries, EntryPackage, MAX_PACKAGES, MIRROR_INFO_MEDIA_TYPE, MirrorInfo, PackageSpan,
