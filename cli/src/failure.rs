@@ -210,6 +210,8 @@ impl From<LoadError> for Failure {
             }
             _ if error.is_held() => Self::undone(error)
                 .with_advice("One process writes a log at a time: stop that one first, or stand by (--standby)."),
+            LoadError::Round(RoundError::Fenced) => Self::undone(error)
+                .with_advice("Another process writes this log: stop that one first, and run this again."),
             LoadError::Round(RoundError::Alarm(Alarm::Fork { .. })) => Self::bad(error).with_advice(
                 "`kiln recover STORE --from LOG...` brings back what a mirror, a CDN or a newer backup has.",
             ),

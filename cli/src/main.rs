@@ -10,6 +10,7 @@ mod commands;
 mod cosigned;
 mod cosigning;
 mod door;
+mod ending;
 mod environment;
 mod failure;
 mod files;

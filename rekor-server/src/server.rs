@@ -94,11 +94,16 @@ impl<S: Store, G: Register> RekorServer<S, G> {
         }
     }
 
+    /// Whether it takes no entries ever, as its operator says or its head does.
+    fn takes_none(&self) -> bool {
+        self.log.options().submissions == Submissions::None || self.log.shared().end().is_some()
+    }
+
     async fn route(&self, request: Request<Incoming>, client: Client) -> Response {
         let path = request.uri().path();
         match (path, request.method()) {
             (ENTRIES, &Method::OPTIONS) => cors::preflight(&Method::OPTIONS, "POST"),
-            (ENTRIES, &Method::POST) if self.log.options().submissions == Submissions::None => {
+            (ENTRIES, &Method::POST) if self.takes_none() => {
                 cors::open(reply::text(StatusCode::METHOD_NOT_ALLOWED, FROZEN))
             }
             (ENTRIES, &Method::POST) => {

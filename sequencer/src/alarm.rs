@@ -15,6 +15,8 @@ pub enum Voice {
     Public,
     /// A tree that a witness cosigned, and shows.
     Witness,
+    /// The log's own note of its end.
+    End,
     /// The head, in the store.
     Head,
     /// A checkpoint that somebody else holds, whom a log is brought back from.
@@ -28,6 +30,7 @@ impl std::fmt::Display for Voice {
             Self::Checkpoint => "the published checkpoint",
             Self::Public => "the checkpoint at the public URL",
             Self::Witness => "a witness",
+            Self::End => "the note of the log's end",
             Self::Head => "the head",
             Self::Source => "the log to recover from",
         })
@@ -63,6 +66,17 @@ pub enum Alarm {
         witness: String,
         /// The size that it knows.
         theirs: u64,
+        /// The tree in the store.
+        ours: TreeHead,
+    },
+    /// The log's key signed that it had ended, and it went on.
+    #[error(
+        "the log's key signed that it ended at tree size {} with root {}, and the store's tree has size {} with root {}: a copy that did not          know went on. Nothing is signed until somebody has looked",
+        end.size(), end.root(), ours.size(), ours.root()
+    )]
+    WentOn {
+        /// Where it ended.
+        end: TreeHead,
         /// The tree in the store.
         ours: TreeHead,
     },

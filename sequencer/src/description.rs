@@ -1,6 +1,7 @@
 //! `log.json`: what a person or a tool needs to start with a log. Advice, no more: no code takes a
 //! key from it.
 
+use kiln_tiles::{SignedEnd, Successor};
 use serde::Serialize;
 
 use crate::server::SubmissionLimits;
@@ -21,6 +22,25 @@ pub struct Description {
     pub read_url: Option<String>,
     /// What a submission may be.
     pub limits: SubmissionLimits,
+    /// How it ended, if it has.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub end: Option<EndDescription>,
+}
+
+/// What `log.json` says of a log that has ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct EndDescription {
+    frozen: bool,
+    end: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<SuccessorDescription>,
+}
+
+/// The log that goes on in its place. The note of its end says the same, and is signed.
+#[derive(Clone, Debug, Serialize)]
+struct SuccessorDescription {
+    vkey: String,
+    url: String,
 }
 
 /// What `log.json` says of a witness.
@@ -32,7 +52,23 @@ pub struct WitnessDescription {
     pub vkey: String,
 }
 
+impl From<&SignedEnd> for EndDescription {
+    fn from(end: &SignedEnd) -> Self {
+        let described = |successor: &Successor| SuccessorDescription {
+            vkey: successor.vkey().to_string(),
+            url: successor.url().to_owned(),
+        };
+        Self { frozen: true, end: end.note().to_string(), successor: end.successor().map(described) }
+    }
+}
+
 impl Description {
+    /// The same of a log that ended so.
+    #[must_use]
+    pub fn with_end(&self, end: &SignedEnd) -> Self {
+        Self { end: Some(end.into()), ..self.clone() }
+    }
+
     /// The JSON, for people: indented.
     #[must_use]
     pub fn to_json(&self) -> String {

@@ -16,6 +16,9 @@ pub enum RoundError {
     /// Another writer has committed. Stand by, and load again.
     #[error("another writer of this log has taken over")]
     Fenced,
+    /// The log has ended. Nothing is ever committed to it again.
+    #[error("the log is frozen: it has ended, and takes no more entries")]
+    Frozen,
     /// The store did not do its part.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -50,6 +53,7 @@ impl RoundError {
     pub(crate) const fn label(&self) -> &'static str {
         match self {
             Self::Fenced => "fenced",
+            Self::Frozen => "frozen",
             Self::Storage(_) => "storage",
             Self::Guard(GuardError::Alarm(_)) | Self::Alarm(_) => "alarm",
             Self::Guard(_) => "guard",

@@ -73,7 +73,8 @@ impl Floors {
             Some(witnesses) => Some(ask_all(witnesses, log.trusted(), published.as_ref()).await),
             None => None,
         };
-        let trees = guarded.chain(visible).chain(public).collect();
+        let ended = log.end.as_ref().map(|end| (Voice::End, end.head()));
+        let trees = guarded.chain(visible).chain(public).chain(ended).collect();
         Ok(Self { trees, published, witnesses, voucher })
     }
 }

@@ -6,6 +6,7 @@
 //! | say what a log is made of | [`Log`]: key, store, guard, dedup index, [`Environment`] |
 //! | make one | [`create_log`] |
 //! | run one | [`Sequencer`]: [`load`](Sequencer::load), then [`run`](Sequencer::run); or [`stand_by`](Sequencer::stand_by) |
+//! | end one for good | [`Sequencer::freeze`], [`Log::sign_end`], [`Log::read_end`] |
 //! | bring one back that lost something | [`Recovery`]; the head of a copy of one is [`CopyHead`] |
 //! | feed it from within the process | [`Shared::pool`] |
 //! | be rid of superseded partial tiles | [`Sequencer::collector`]; from elsewhere a [`Sweep`] |
@@ -68,6 +69,7 @@ mod collect;
 mod commit;
 mod dedup;
 mod description;
+mod end;
 mod entry;
 mod environment;
 mod failed_round;
@@ -98,7 +100,7 @@ mod witnesses;
 pub use alarm::{Alarm, Voice};
 pub use collect::{CollectError, CollectOptions, Collector, Sweep, Swept};
 pub use dedup::{Dedup, DedupError, Known};
-pub use description::{Description, WitnessDescription};
+pub use description::{Description, EndDescription, WitnessDescription};
 pub use entry::{Entry, EntryError};
 pub use environment::Environment;
 pub use failed_round::RoundError;

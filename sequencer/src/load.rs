@@ -220,6 +220,7 @@ impl<S: Store, G: Register> Writer<S, G> {
         let id = log.environment.0.random_id();
 
         check_sizes(&log, &record, &floors.trees)?;
+        let frozen = record.frozen || has_ended(&log, record.head)?;
         let base = read::load_tree(Tiles::new(&log.store, record.head), record.base).await?;
         let rounds = grow(&base, &record)?;
         let entries: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
@@ -257,7 +258,7 @@ impl<S: Store, G: Register> Writer<S, G> {
         publisher.answer(&published); // nobody waits yet
         let (number, time, tree) = (record.number, record.time(), settler.tree.clone());
         let (head, settled, unsettled) = (Head { held, bytes: Some(bytes) }, record.head, VecDeque::new());
-        let committer = Committer { log, id, head, number, time, tree, settled, unsettled, answers };
+        let committer = Committer { log, id, head, number, time, tree, settled, unsettled, answers, frozen };
         Ok(Self { committer, settler, publisher, published })
     }
 }
@@ -280,6 +281,17 @@ fn check_sizes<S: Store, G: Register>(
     match floors.iter().find(|(_, floor)| floor.size() > record.head.size()) {
         Some(&(voice, theirs)) => Err(rolled_back(voice, theirs, record.head)),
         None => Ok(()),
+    }
+}
+
+/// Whether the log's key signed that it ended at this tree, though its head does not say so: then that went back, or
+/// is that of a copy. A log that is larger than its end has broken its word. (That it is no smaller, the floors say.)
+fn has_ended<S: Store, G: Register>(log: &Log<S, G>, head: TreeHead) -> Result<bool, LoadError> {
+    match &log.end {
+        Some(end) if end.head().size() < head.size() => {
+            Err(Alarm::WentOn { end: end.head(), ours: head }.into())
+        }
+        end => Ok(end.is_some()),
     }
 }
 

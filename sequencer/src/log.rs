@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use kiln_storage::{Register, Store};
 use kiln_tiles::{
-    Checkpoint, Cosigner, Hash, SignedCheckpoint, SigningKey, TreeHead, TrustedLog, VerifierKey, Witness,
+    Checkpoint, Cosigner, EndOfLog, Hash, SignedCheckpoint, SignedEnd, SigningKey, Successor, TreeHead,
+    TrustedLog, VerifierKey, Witness,
 };
 use tokio::time::Instant;
 
@@ -28,6 +29,8 @@ pub struct Log<S, G> {
     pub(crate) environment: EnvironmentHandle,
     pub(crate) public: Option<Arc<dyn PublicCheckpoint>>,
     pub(crate) witnesses: Option<Arc<Witnesses>>,
+    /// What its key signed of its end, where somebody knows.
+    pub(crate) end: Option<Arc<SignedEnd>>,
 }
 
 /// The environment, which has nothing worth printing.
@@ -62,6 +65,7 @@ impl<S: Store, G: Register> Log<S, G> {
             environment: EnvironmentHandle(environment),
             public: None,
             witnesses: None,
+            end: None,
         }
     }
 
@@ -94,6 +98,13 @@ impl<S: Store, G: Register> Log<S, G> {
         self
     }
 
+    /// The log, which has ended: its key signed this. It is one more voice, and takes no entries whatever its head says.
+    #[must_use]
+    pub fn with_end(mut self, end: SignedEnd) -> Self {
+        self.end = Some(Arc::new(end));
+        self
+    }
+
     /// The log as its readers see it: origin and verifier key.
     pub const fn trusted(&self) -> &TrustedLog {
         &self.trusted
@@ -123,6 +134,13 @@ impl<S: Store, G: Register> Log<S, G> {
     /// The store.
     pub const fn store(&self) -> &S {
         &self.store
+    }
+
+    /// Signs that the log has ended at this tree, which is its last: whoever calls this made sure that the head says so.
+    pub fn sign_end(&self, head: TreeHead, successor: Option<Successor>) -> SignedEnd {
+        let end = EndOfLog::new(self.trusted.origin(), head, successor).expect("a key name is an origin");
+        let note = self.signer.sign(end.to_string()).expect("it is the text of a note");
+        self.trusted.open_end(note.to_string().as_bytes()).expect("the log's own signature verifies")
     }
 
     /// Works with the dedup index where waiting for the disk disturbs nobody. One in memory keeps

@@ -30,6 +30,7 @@ pub struct Metrics {
     pool_entries: Gauge<u64, AtomicU64>,
     pool_bytes: Gauge<u64, AtomicU64>,
     ready: Gauge<u64, AtomicU64>,
+    frozen: Gauge<u64, AtomicU64>,
     gc_removed: Counter,
     gc_errors: Family<Failed, Counter>,
     gc_waiting: Gauge<u64, AtomicU64>,
@@ -74,6 +75,7 @@ impl Default for Metrics {
             pool_entries: Gauge::default(),
             pool_bytes: Gauge::default(),
             ready: Gauge::default(),
+            frozen: Gauge::default(),
             gc_removed: Counter::default(),
             gc_errors: Family::default(),
             gc_waiting: Gauge::default(),
@@ -142,10 +144,11 @@ impl Metrics {
         self.requests.get_or_create(&Answered { route, status }).inc();
     }
 
-    pub(crate) fn set_now(&self, (entries, bytes): (usize, usize), ready: bool) {
+    pub(crate) fn set_now(&self, (entries, bytes): (usize, usize), ready: bool, frozen: bool) {
         self.pool_entries.set(entries as u64);
         self.pool_bytes.set(bytes as u64);
         self.ready.set(u64::from(ready));
+        self.frozen.set(u64::from(frozen));
     }
 
     /// Counts partial tiles and bundles that were removed.
@@ -194,7 +197,9 @@ impl Metrics {
         registry.register("http_requests", "Requests answered, by route and status", self.requests.clone());
         registry.register("pool_entries", "Entries that wait for a round", self.pool_entries.clone());
         registry.register("pool_bytes", "Bytes of the entries that wait", self.pool_bytes.clone());
-        registry.register("ready", "1 when the log takes entries", self.ready.clone());
+        let help = "1 when the log does what it should: takes entries, or, being frozen, is read";
+        registry.register("ready", help, self.ready.clone());
+        registry.register("frozen", "1 when the log has ended", self.frozen.clone());
         registry.register("gc_removed", "Partial tiles and bundles removed", self.gc_removed.clone());
         registry.register("gc_errors", "Removals and sweeps that failed, by kind", self.gc_errors.clone());
         let help = "Partial tiles of this process's rounds that are not removed yet";

@@ -3,7 +3,7 @@
 //! Byte by byte, numbers big-endian:
 //!
 //! ```text
-//! 14  "kiln-head/v1\n\0"
+//! 14  "kiln-head/v1\n\0"; "kiln-frozen/v1" of a log that has ended, which has no rounds below
 //! 32  SHA-256 of the log's vkey: whose head this is
 //! 16  the writer's id, drawn at each of its starts
 //! 8   round number: how many rounds were ever committed
@@ -23,6 +23,8 @@ use kiln_tiles::{Hash, TreeHead, split_entries};
 use crate::entry::Entry;
 
 const MAGIC: &[u8; 14] = b"kiln-head/v1\n\0";
+/// Who does not know it cannot read the head, and so commits nothing to a log that has ended.
+const FROZEN_MAGIC: &[u8; 14] = b"kiln-frozen/v1";
 
 /// The most rounds that the head holds.
 pub const MAX_ROUNDS: usize = 4;
@@ -42,6 +44,8 @@ pub struct HeadRecord {
     pub head: TreeHead,
     /// The rounds that may not be applied yet, oldest first.
     pub rounds: Vec<Arc<Round>>,
+    /// Whether the log has ended: there is no next record. Then there are no rounds.
+    pub frozen: bool,
 }
 
 /// One round: its time and its entries.
@@ -66,6 +70,9 @@ pub enum ParseHeadError {
     /// There are more rounds than allowed.
     #[error("the head holds more than {MAX_ROUNDS} rounds")]
     Rounds,
+    /// The log has ended, and a round is not applied.
+    #[error("the head is that of a log that has ended, and holds rounds")]
+    Frozen,
     /// A round has no entry, or one that is cut short or empty.
     #[error("a round of the head is malformed")]
     Entries,
@@ -79,7 +86,12 @@ impl HeadRecord {
     #[must_use]
     pub fn new_log(log: Hash, writer: [u8; 16]) -> Self {
         let empty = TreeHead::empty();
-        Self { log, writer, number: 0, base: empty, head: empty, rounds: Vec::new() }
+        Self { log, writer, number: 0, base: empty, head: empty, rounds: Vec::new(), frozen: false }
+    }
+
+    /// Whether these are the bytes of a log that has ended, or what is left of them.
+    pub(crate) fn is_frozen(bytes: &[u8]) -> bool {
+        bytes.starts_with(FROZEN_MAGIC)
     }
 
     /// The time of the newest round; 0 where there was none.
@@ -94,7 +106,7 @@ impl HeadRecord {
         let mut bytes = Vec::with_capacity(
             200 + self.rounds.iter().map(|round| round.framed_length() + 16).sum::<usize>(),
         );
-        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(if self.frozen { FROZEN_MAGIC } else { MAGIC });
         bytes.extend_from_slice(self.log.as_bytes());
         bytes.extend_from_slice(&self.writer);
         bytes.extend_from_slice(&self.number.to_be_bytes());
@@ -112,17 +124,22 @@ impl HeadRecord {
     /// The first thing that is not as the format says.
     pub fn parse(bytes: &Bytes) -> Result<Self, ParseHeadError> {
         let mut rest = Reader { bytes };
-        if rest.take(MAGIC.len()) != Ok(MAGIC) {
-            return Err(ParseHeadError::Magic);
-        }
+        let frozen = match rest.take(MAGIC.len())? {
+            magic if magic == MAGIC => false,
+            magic if magic == FROZEN_MAGIC => true,
+            _ => return Err(ParseHeadError::Magic),
+        };
         let (log, writer, number) = (rest.hash()?, rest.array()?, rest.number()?);
         let (base, head) = (rest.tree_head()?, rest.tree_head()?);
         let count = u32::from_be_bytes(rest.array()?) as usize;
         if count > MAX_ROUNDS {
             return Err(ParseHeadError::Rounds);
         }
+        if frozen && count > 0 {
+            return Err(ParseHeadError::Frozen);
+        }
         let rounds = (0..count).map(|_| rest.round(bytes).map(Arc::new)).collect::<Result<_, _>>()?;
-        let record = Self { log, writer, number, base, head, rounds };
+        let record = Self { log, writer, number, base, head, rounds, frozen };
         if !rest.bytes.is_empty() {
             return Err(ParseHeadError::Length);
         }
@@ -214,6 +231,7 @@ mod tests {
             base: TreeHead::new(5, Hash::leaf(b"base")).unwrap(),
             head: TreeHead::new(8, Hash::leaf(b"head")).unwrap(),
             rounds: vec![Arc::new(round(10, &["a", "bb"])), Arc::new(round(10, &["ccc"]))],
+            frozen: false,
         }
     }
 
@@ -223,7 +241,10 @@ mod tests {
 
     #[test]
     fn a_record_reads_what_it_prints() {
-        for record in [record(), HeadRecord::new_log(Hash::leaf(b"key"), [1; 16])] {
+        let new = HeadRecord::new_log(Hash::leaf(b"key"), [1; 16]);
+        let frozen = HeadRecord { base: record().head, rounds: Vec::new(), frozen: true, ..record() };
+        for record in [record(), new, frozen] {
+            assert_eq!(HeadRecord::is_frozen(&record.to_bytes()), record.frozen);
             assert_eq!(HeadRecord::parse(&record.to_bytes()), Ok(record));
         }
     }
@@ -247,6 +268,7 @@ mod tests {
         };
         refused(|r| r.head = grown(r.head, 1), ParseHeadError::Inconsistent);
         refused(|r| r.base = grown(r.base, MAX_TREE_SIZE - 5), ParseHeadError::Inconsistent);
+        refused(|r| r.frozen = true, ParseHeadError::Frozen);
         refused(|r| Arc::make_mut(&mut r.rounds[1]).time = 9, ParseHeadError::Inconsistent);
         refused(|r| Arc::make_mut(&mut r.rounds[1]).entries.clear(), ParseHeadError::Entries);
         refused(

@@ -15,14 +15,17 @@ use crate::record::HeadRecord;
 
 /// The head of a log at rest, after `before`. Where that is lost, the number of rounds is counted
 /// on from the number of leaves: no log ever had more rounds.
+///
+/// `frozen`: whether the log has ended.
 pub(crate) fn at_rest(
     log: Hash,
     writer: [u8; 16],
     before: Option<&HeadRecord>,
     tree: TreeHead,
+    frozen: bool,
 ) -> HeadRecord {
     let number = before.map_or(tree.size(), |record| record.number).saturating_add(1);
-    HeadRecord { log, writer, number, base: tree, head: tree, rounds: Vec::new() }
+    HeadRecord { log, writer, number, base: tree, head: tree, rounds: Vec::new(), frozen }
 }
 
 /// Replaces the head if it still is `before`, as a round does.
@@ -67,17 +70,23 @@ impl<'a, R: Register> CopyHead<'a, R> {
         self.record.as_ref().map(|record| record.head)
     }
 
+    /// Where the log ended, if this copy of it knows that it has.
+    #[must_use]
+    pub fn end(&self) -> Option<TreeHead> {
+        self.record.as_ref().filter(|record| record.frozen).map(|record| record.head)
+    }
+
     /// Makes it the head of a log at rest at `tree`, all of which is in the store, durably, and which
     /// extends the one before. `writer` is random. Nothing is written where it says so already.
     ///
     /// # Errors
-    /// Where the store fails, or somebody else replaced the head.
+    /// Where the store fails, somebody else replaced the head, or the log ended at another tree.
     pub async fn advance(self, tree: TreeHead, writer: [u8; 16]) -> Result<(), LoadError> {
         let rests = |record: &HeadRecord| record.base == tree && record.head == tree;
         if self.record.as_ref().is_some_and(rests) {
             return Ok(());
         }
-        let next = at_rest(self.log, writer, self.record.as_ref(), tree);
+        let next = at_rest(self.log, writer, self.record.as_ref(), tree, false);
         Ok(replace(self.register, self.held, self.before.as_ref(), &next).await?)
     }
 }
@@ -186,7 +195,7 @@ mod tests {
             let memory = MemoryRegister::default();
             let failing = Failing { memory: memory.clone(), left: left.into(), persist };
             let Loaded { held, .. } = failing.load().await.unwrap();
-            let replaced = replace(&failing, held, None, &at_rest(LOG, [1; 16], None, tree(5))).await;
+            let replaced = replace(&failing, held, None, &at_rest(LOG, [1; 16], None, tree(5), false)).await;
             assert_eq!(replaced.is_ok(), done, "{left} {persist}");
             assert_eq!(memory.load().await.unwrap().value.is_some(), done);
         }
@@ -200,5 +209,19 @@ mod tests {
         let fenced = slow.advance(tree(5), [1; 16]).await;
         assert!(matches!(fenced, Err(LoadError::Round(RoundError::Fenced))), "{fenced:?}");
         assert_eq!(record(&register).await.head, tree(7));
+    }
+
+    /// A log that had ended was copied again, and its copy took entries afterwards.
+    #[tokio::test]
+    async fn the_copy_of_a_log_that_has_ended_has_ended() {
+        let register = MemoryRegister::default();
+        let Loaded { held, .. } = register.load().await.unwrap();
+        let ended = at_rest(LOG, [1; 16], None, tree(5), true);
+        replace(&register, held, None, &ended).await.unwrap();
+        advance(&register, 5, 2).await;
+        assert_eq!(record(&register).await, ended);
+        let copy = CopyHead::load(&register, LOG).await.unwrap();
+        let refused = copy.advance(tree(7), [2; 16]).await;
+        assert!(matches!(refused, Err(LoadError::Round(RoundError::Frozen))), "{refused:?}");
     }
 }

@@ -15,6 +15,8 @@
 //! | publish               | in the log for all        | the same, to no effect             |
 //!
 //! Recovery enters at [`Settler::settle`], on the same code.
+//!
+//! The end of a log, [`Committer::freeze`], is one more commit, of no entries, which none can follow.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -50,6 +52,11 @@ impl<S: Store, G: Register> Writer<S, G> {
     /// The tree that is committed and published.
     pub fn head(&self) -> TreeHead {
         self.settler.head()
+    }
+
+    /// Whether the log has ended: then it commits nothing.
+    pub const fn is_frozen(&self) -> bool {
+        self.committer.frozen
     }
 
     /// The checkpoint that was published last.
@@ -91,9 +98,36 @@ pub(crate) struct Committer<S: Store, G: Register> {
     pub(crate) settled: TreeHead,
     pub(crate) unsettled: VecDeque<Arc<CommittedRound>>,
     pub(crate) answers: Arc<Answers>,
+    /// Whether the log has ended.
+    pub(crate) frozen: bool,
 }
 
 impl<S: Store, G: Register> Committer<S, G> {
+    /// Ends the log for good, with one swap of the head, at the tree that is settled and published. This process may
+    /// end after any line:
+    ///
+    /// | last line done | the log is...                                  | freezing it again will...     |
+    /// |----------------|------------------------------------------------|-------------------------------|
+    /// | (the load)     | at rest, and takes entries from whoever loads it | load it, and end it         |
+    /// | commit         | frozen: each load from now on finds it so      | find that it is, and do nothing |
+    pub(crate) async fn freeze(self) -> Result<Self, RoundError> {
+        if self.head.is_frozen() {
+            return Ok(self);
+        }
+        let tree = self.tree.head();
+        let record = HeadRecord {
+            log: self.log.fingerprint(),
+            writer: self.id,
+            number: self.number + 1,
+            base: tree,
+            head: tree,
+            rounds: Vec::new(),
+            frozen: true,
+        };
+        let head = self.head.commit(self.log.store.head(), &record).await?;
+        Ok(Self { head, number: record.number, frozen: true, ..self })
+    }
+
     /// Adds `batch` to the log; see the table above. Returns the round, unless all of the batch is
     /// in the log already.
     pub(crate) async fn commit(
@@ -130,6 +164,7 @@ impl<S: Store, G: Register> Committer<S, G> {
             head: tree.head(),
             // Rounds leave that this writer has settled: they are applied, and synced.
             rounds: self.unsettled.iter().map(|round| round.round.clone()).chain([round.clone()]).collect(),
+            frozen: false,
         };
         (CommittedRound { round, tree, objects, indices, started }, record)
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use kiln_storage::{Register, Store};
-use kiln_tiles::{SignedCheckpoint, TreeHead};
+use kiln_tiles::{SignedCheckpoint, SignedEnd, TreeHead};
 use tokio::sync::{Mutex, watch};
 
 use crate::collect::Pending;
@@ -69,6 +69,14 @@ impl<S, G> Shared<S, G> {
     /// What the log says of itself now.
     pub fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    /// How the log ended, if it has.
+    pub fn end(&self) -> Option<Arc<SignedEnd>> {
+        match &self.state.borrow().status {
+            Status::Frozen(end) => Some(end.clone()),
+            _ => None,
+        }
     }
 
     /// Follows what the log says of itself.
@@ -160,7 +168,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
 
     /// Runs the log until `stop` says so. A round that fails is followed by a new load, which
     /// decides what became of it; an alarm by nothing. Where another process has taken over, it
-    /// stands by.
+    /// stands by. A log that has ended is only read.
     ///
     /// # Errors
     /// Why it did not run when it was stopped: then the last round may be in the log and not published.
@@ -193,6 +201,10 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), Arc<LoadError>> {
         loop {
+            if writer.is_frozen() {
+                self.rest(writer, stop).await;
+                return Ok(());
+            }
             let Err(error) = self.hold_and_fire(writer, stop).await else { return Ok(()) };
             match self.wait_to_write(Some(error), stop).await? {
                 Some(loaded) => writer = loaded,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kiln_tiles::SignedCheckpoint;
+use kiln_tiles::{SignedCheckpoint, SignedEnd, Successor};
 
 use crate::lease::Holder;
 use crate::load::{CatchUp, LoadError};
@@ -31,6 +31,8 @@ pub enum Status {
     Failing(Arc<LoadError>),
     /// It is not what it was. It serves reads, and signs and accepts nothing until it is restarted.
     Alarmed(Arc<LoadError>),
+    /// It has ended: it serves reads, and takes no entries ever again.
+    Frozen(Arc<SignedEnd>),
     /// It was told to stop.
     Stopped,
 }
@@ -71,6 +73,17 @@ impl fmt::Display for Status {
             Self::StandingBy(holder) => write!(f, "standing by: the log is written by {holder}"),
             Self::Failing(error) => write!(f, "the log cannot be loaded and tries again: {error}"),
             Self::Alarmed(error) => write!(f, "ALARM, nothing is signed or accepted: {error}"),
+            Self::Frozen(end) => {
+                write!(
+                    f,
+                    "this log is frozen: it ended with {} entries, and takes no more",
+                    end.head().size()
+                )?;
+                match end.successor().map(Successor::url) {
+                    Some(url) => write!(f, "; {url} goes on in its place"),
+                    None => Ok(()),
+                }
+            }
             Self::Stopped => f.write_str("the log stops"),
         }
     }

@@ -44,7 +44,9 @@ pub struct Successor {
 
 /// The text is no URL by which a successor is named.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the URL of a successor begins with https:// or http://, and has at most {MAX_URL} visible ASCII characters")]
+#[error(
+    "the URL of a successor begins with https:// or http://, and has at most {MAX_URL} visible ASCII characters"
+)]
 pub struct SuccessorUrlError;
 
 /// Why a text does not state the end of a log: the first line at fault.

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use kiln_client::Update;
-use kiln_tiles::{Note, NoteSignature, Quorum, SignedCheckpoint, TrustedLog};
+use kiln_tiles::{Note, NoteSignature, Quorum, SignedCheckpoint, SignedEnd, TrustedLog};
 use serde_json::{Value, json};
 
+use super::freeze::named;
 use crate::cosigned::{Cosigned, shown_time};
+use crate::ending::read_end;
 use crate::environment;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -39,9 +41,11 @@ impl Info {
             age: checkpoint_age(&self.log.log),
             quorum: &quorum,
             cosigned: Cosigned::of(&quorum, checkpoint.note()).ok(),
+            end: read_end(&reading::source(&self.log.log)?, client.log()).await,
         };
         shown.report(*output)?;
-        quorum.check(checkpoint.note()).map_err(Failure::bad)
+        quorum.check(checkpoint.note()).map_err(Failure::bad)?;
+        shown.check_end()
     }
 }
 
@@ -53,6 +57,8 @@ struct Shown<'a> {
     quorum: &'a Quorum,
     /// `None` where a cosignature is wrong, and so none means anything.
     cosigned: Option<Cosigned<'a>>,
+    /// What the log's key signed of its end.
+    end: Option<SignedEnd>,
 }
 
 impl Shown<'_> {
@@ -69,6 +75,7 @@ impl Shown<'_> {
             let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
             output.line(format_args!("age        {age} since the checkpoint was written"))?;
         }
+        self.end.as_ref().map_or(Ok(()), |end| print_end(end, output))?;
         for vkey in self.log.keys() {
             output.line(format_args!("vkey       {vkey}"))?;
         }
@@ -100,6 +107,10 @@ impl Shown<'_> {
             "vkeys": self.log.keys().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "signatures": self.note().signatures().iter().map(|one| self.signature_value(one)).collect::<Vec<_>>(),
         });
+        value["frozen"] = self.end.is_some().into();
+        if let Some(successor) = self.end.as_ref().and_then(SignedEnd::successor) {
+            value["successor"] = named(successor);
+        }
         if let Some(cosigned) = &self.cosigned {
             value["witnesses"] = cosigned.witnesses_value();
             value["quorum"] = cosigned.quorum_value();
@@ -114,6 +125,17 @@ impl Shown<'_> {
         })
     }
 
+    /// A log that ended has no larger tree.
+    fn check_end(&self) -> Result<(), Failure> {
+        let size = self.checkpoint.head().size();
+        match self.end.as_ref().map(|end| end.head().size()) {
+            Some(end) if end < size => Err(Failure::bad(format!(
+                "the log's key signed that it ended at size {end}, and a checkpoint of size {size}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     const fn note(&self) -> &Note {
         self.checkpoint.note()
     }
@@ -124,6 +146,18 @@ impl Shown<'_> {
         let witnesses = self.cosigned.as_ref().map_or(&[][..], |_| self.quorum.witnesses());
         let keys = self.log.keys().iter().chain(witnesses.iter().map(|witness| &witness.key));
         keys.into_iter().any(|key| signature.is_by(key))
+    }
+}
+
+fn print_end(end: &SignedEnd, output: Output) -> Result<(), Failure> {
+    output
+        .line(format_args!("frozen     at size {}: it takes no more entries", grouped(end.head().size())))?;
+    match end.successor() {
+        Some(successor) => {
+            output.line(format_args!("successor  {}", successor.url()))?;
+            output.line(format_args!("           {}", successor.vkey()))
+        }
+        None => Ok(()),
     }
 }
 

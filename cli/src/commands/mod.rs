@@ -4,6 +4,7 @@ mod add;
 mod backup;
 mod bench;
 mod config;
+mod freeze;
 mod fsck;
 mod gc;
 mod get;
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     Tail(tail::Tail),
     Fsck(fsck::Fsck),
     Gc(gc::Gc),
+    Freeze(Box<freeze::Freeze>),
     Backup(backup::Backup),
     Recover(recover::Recover),
     #[command(subcommand)]
@@ -80,6 +82,7 @@ impl Command {
             Self::Tail(command) => on_runtime(command.run(output)),
             Self::Fsck(command) => on_runtime(command.run(output)),
             Self::Gc(command) => on_runtime(command.run(output)),
+            Self::Freeze(command) => on_runtime(command.run(output)),
             Self::Backup(command) => on_runtime(command.run(output)),
             Self::Recover(command) => on_runtime(command.run(output)),
             Self::Policy(command) => on_runtime(command.run(output)),

@@ -9,6 +9,7 @@ mod doors;
 mod encrypted;
 mod exit_codes;
 mod first_hour;
+mod freezing;
 mod fsck;
 mod keys;
 mod liar;

@@ -109,10 +109,12 @@ impl<S: Store + PartialObjects, G: Register> Collector<S, G> {
         }
     }
 
-    /// The size of the published tree, if this process writes the log: a standby collects nothing.
+    /// The size of the published tree, if this process writes the log, or would if it had not ended: a standby
+    /// collects nothing.
     fn published_here(&self) -> Option<u64> {
         let state = self.shared.state();
-        let writes = matches!(state.status, Status::Ready | Status::Stalled | Status::Unwitnessed);
+        let writes =
+            matches!(state.status, Status::Ready | Status::Stalled | Status::Unwitnessed | Status::Frozen(_));
         state.published.filter(|_| writes).map(|published| published.head().size())
     }
 

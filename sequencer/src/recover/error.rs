@@ -53,6 +53,17 @@ pub enum RecoverError {
         /// The tree that was to be brought back.
         ours: TreeHead,
     },
+    /// The log has ended, and somebody knows of more: no tree can go on from both.
+    #[error(
+        "the log has ended at {end}, and there is a tree of it with size {} and root {}: somebody went on with a copy. Nothing was changed",
+        theirs.size(), theirs.root().to_hex()
+    )]
+    WentOn {
+        /// Where it ended.
+        end: TreeHead,
+        /// A larger tree.
+        theirs: TreeHead,
+    },
     /// The guard is missing, so that nothing outside of the store says what was committed.
     #[error(
         "the guard is missing, so that nothing outside of the store says what was committed. \

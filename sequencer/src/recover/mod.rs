@@ -12,7 +12,8 @@
 //! 5. [`Recovery::finish`] verifies it once more from the store, and replaces the head if it must;
 //! 6. a usual load goes on: it raises or makes the guard, and publishes.
 //!
-//! There is no way to go on with less than somebody knows.
+//! There is no way to go on with less than somebody knows, and none to go on with a log that has ended: its head
+//! stays frozen, and where that is lost the note of its end counts.
 
 mod error;
 
@@ -85,6 +86,7 @@ impl<'a, S: Store, G: Register> Recovery<'a, S, G> {
         let is_guarded = guards.iter().any(Option::is_some);
         let guards = guards.into_iter().map(|tree| (Voice::Guard, tree));
         let floors = guards.chain([(Voice::Checkpoint, checkpoint), (Voice::Public, public)]);
+        let floors = floors.chain([(Voice::End, log.end.as_ref().map(|end| end.head()))]);
         let floors = floors.filter_map(|(voice, tree)| Some((voice, tree?))).collect();
         Ok(Self { log, floors, is_guarded, damaged, held, before, record })
     }
@@ -131,8 +133,19 @@ impl<'a, S: Store, G: Register> Recovery<'a, S, G> {
             }
             (None, _) => (Plan::Replace(best), best),
         };
+        self.check_end(target)?;
         self.vouch(target, accept)?;
         Ok(plan)
+    }
+
+    /// A log that has ended is brought back at its end.
+    fn check_end(&self, target: TreeHead) -> Result<(), RecoverError> {
+        let record = self.record.as_ref().filter(|record| record.frozen).map(|record| record.head);
+        let ends = record.into_iter().chain(self.log.end.as_ref().map(|end| end.head()));
+        match ends.into_iter().find(|end| end.size() < target.size()) {
+            Some(end) => Err(RecoverError::WentOn { end, theirs: target }),
+            None => Ok(()),
+        }
     }
 
     /// Without a guard only an empty log, or the tree that a person accepts, may go on: the rule of
@@ -167,7 +180,9 @@ impl<'a, S: Store, G: Register> Recovery<'a, S, G> {
         let Self { log, damaged, held, before, record, .. } = self;
         if let Plan::Replace(target) = plan {
             let writer = log.environment.0.random_id();
-            let next = at_rest(log.fingerprint(), writer, record.as_ref(), target);
+            let ended = log.end.as_ref().is_some_and(|end| end.head() == target);
+            let frozen = ended || before.as_deref().is_some_and(HeadRecord::is_frozen);
+            let next = at_rest(log.fingerprint(), writer, record.as_ref(), target, frozen);
             replace(log.store.head(), held, before.as_ref(), &next).await.map_err(LoadError::from)?;
         }
         match damaged {

@@ -7,8 +7,10 @@
 //! | `POST /add-batch` | one index a line, for entries framed as in an entry bundle |
 //! | `?wait=sequenced` | answered once the index is durable, not only when it is published |
 //! | `GET /checkpoint`, `/tile/...` | the log, as [tlog-tiles](https://c2sp.org/tlog-tiles) says |
-//! | `GET /log.json` | what a person or a tool needs to start |
+//! | `GET /log.json` | what a person or a tool needs to start; how the log ended, if it has |
 //! | `GET /healthz`, `/readyz` | whether the process lives; whether the log takes entries |
+//!
+//! A log that has ended answers submissions with 410 and the name of its successor, and reads as ever.
 
 mod bundles;
 mod prover;
@@ -110,6 +112,7 @@ impl Default for ServerOptions {
 pub struct LogServer<S, G> {
     shared: Arc<Shared<S, G>>,
     options: ServerOptions,
+    described: Description,
     description: String,
     bodies: ByteBudget,
     bundles: Bundles,
@@ -123,6 +126,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
     /// Serves a log that `shared` belongs to, and describes it so.
     pub fn new(shared: Arc<Shared<S, G>>, description: &Description, options: ServerOptions) -> Self {
         Self {
+            described: description.clone(),
             description: description.to_json(),
             bodies: ByteBudget::new(options.body_bytes),
             bundles: Bundles::new(options.answer_bytes, options.read_timeout),
@@ -176,12 +180,16 @@ impl<S: Store, G: Register> LogServer<S, G> {
             return reply::method_not_allowed("GET, HEAD");
         }
         let (state, trusted) = (self.shared.state(), self.shared.log.trusted());
-        let size = state.published.map_or(0, |checkpoint| checkpoint.head().size());
+        let size = state.published.as_ref().map_or(0, |checkpoint| checkpoint.head().size());
         let vkeys: String = trusted.keys().iter().map(|vkey| format!("vkey    {vkey}\n")).collect();
+        let submit = match &state.status {
+            frozen @ Status::Frozen(_) => format!("frozen  {frozen}; /log.json has its signed end\n"),
+            _ => "submit  POST /add with the bytes of an entry; /log.json has the limits\n".into(),
+        };
         let text = format!(
             "A transparency log, run by Kiln.\n\norigin  {}\n{vkeys}size    {size}\n\n\
              read    /checkpoint, /tile/<level>/<index>, /tile/entries/<index> (c2sp.org/tlog-tiles)\n\
-             submit  POST /add with the bytes of an entry; /log.json has the limits\n",
+             {submit}",
             trusted.origin()
         );
         reply::text(kiln_http::StatusCode::OK, text)
@@ -190,7 +198,11 @@ impl<S: Store, G: Register> LogServer<S, G> {
 
 impl<S: Store, G: Register> LogServer<S, G> {
     fn count_now(&self) {
-        self.shared.metrics.set_now(self.shared.pool.waiting(), self.ready().is_ok());
+        self.shared.metrics.set_now(
+            self.shared.pool.waiting(),
+            self.ready().is_ok(),
+            self.shared.end().is_some(),
+        );
     }
 }
 
@@ -222,7 +234,7 @@ impl<S: Store, G: Register> Handler for LogServer<S, G> {
 impl<S: Store, G: Register> Probe for LogServer<S, G> {
     fn ready(&self) -> Result<(), NotReady> {
         match self.shared.state().status {
-            Status::Ready => Ok(()),
+            Status::Ready | Status::Frozen(_) => Ok(()),
             Status::StandingBy(_) if self.relay_to_writer().is_some() => Ok(()),
             status => Err(NotReady::because(status.public())),
         }

@@ -59,7 +59,8 @@ impl<S: Store, G: Register> LogServer<S, G> {
     }
 
     pub(super) fn log_json(&self, request: &Request<Incoming>) -> Response {
-        let body = Bytes::from(self.description.clone());
+        let ended = self.shared.end().map(|end| self.described.with_end(&end).to_json());
+        let body = Bytes::from(ended.unwrap_or_else(|| self.description.clone()));
         let etag = etag_of(&body);
         let resource = StaticResource {
             body,

@@ -13,6 +13,7 @@ use super::prover::ProveError;
 use super::{LogServer, Submissions};
 use crate::entry::{Entry, EntryError};
 use crate::pool::{Answer, Refusal, Wait};
+use crate::state::Status;
 
 /// The media type of a tlog proof: Kiln's own, since the specification names none.
 pub(super) const TLOG_PROOF: &str = "text/x.tlog-proof";
@@ -26,6 +27,8 @@ enum BadSubmission {
     NotAdmitted(#[from] NotAdmitted),
     #[error("this log is read-only: it takes no entries")]
     ReadOnly,
+    #[error("{0}")]
+    Frozen(Status),
     #[error("this log takes no raw entries: {0}")]
     Elsewhere(&'static str),
     #[error("{0}")]
@@ -55,7 +58,7 @@ impl BadSubmission {
         let status = match self {
             Self::Method => return reply::method_not_allowed("POST"),
             Self::NotAdmitted(refused) => return refused.into_response(),
-            Self::ReadOnly => StatusCode::GONE,
+            Self::ReadOnly | Self::Frozen(_) => StatusCode::GONE,
             Self::Elsewhere(_) => StatusCode::FORBIDDEN,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Entry(EntryError::TooLong(_)) | Self::TooManyEntries(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -113,7 +116,8 @@ impl<S: Store, G: Register> LogServer<S, G> {
         batch: bool,
     ) -> impl Future<Output = Response> + Send {
         let (parts, body) = request.into_parts();
-        let head = Head::parse(&parts, client, batch, self.options.submissions, &self.gate).map(|head| {
+        let parsed = || Head::parse(&parts, client, batch, self.options.submissions, &self.gate);
+        let head = self.not_frozen().and_then(|()| parsed()).map(|head| {
             let may_be_handed_on = self.relay.is_some();
             Head { parts: may_be_handed_on.then(|| Box::new(parts)), ..head }
         });
@@ -124,6 +128,11 @@ impl<S: Store, G: Register> LogServer<S, G> {
             };
             taken.unwrap_or_else(|refusal| refusal)
         }
+    }
+
+    /// A log that has ended says so before anything else is asked.
+    fn not_frozen(&self) -> Result<(), BadSubmission> {
+        self.shared.end().map_or(Ok(()), |end| Err(BadSubmission::Frozen(Status::Frozen(end))))
     }
 
     async fn take(&self, head: Head, body: Incoming) -> Result<Response, Response> {
@@ -148,6 +157,8 @@ impl<S: Store, G: Register> LogServer<S, G> {
 
     async fn sequence(&self, entries: Vec<Entry>, wait: Wait, deadline: Instant) -> Result<Answer, Response> {
         self.submit_entries(entries, wait, deadline).await.map_err(|refusal| match refusal {
+            // It ended while the body was read.
+            Refusal::Closed if let Err(frozen) = self.not_frozen() => frozen.into_response(),
             Refusal::Closed => {
                 reply::unavailable(1, format!("{refusal} ({})\n", self.shared.state().status.public()))
             }

@@ -156,6 +156,7 @@ fn description() -> Description {
         submission_url: None,
         read_url: None,
         limits: SubmissionLimits::default(),
+        end: None,
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::checker::Checker;
 use super::eye::Reader;
-use super::process::Place;
+use super::process::{Place, Process};
 use super::stage::Stage;
 use super::submit::Submitter;
 use super::world::Latency;
@@ -35,6 +35,9 @@ impl Stage {
         let quiet = Instant::now() + Duration::from_secs(12);
         self.pass_until(quiet.max(self.world.late_until().unwrap_or(quiet))).await;
         self.expect_progress(&mut last, 2).await;
+        if self.is_frozen() {
+            self.expect_rest().await;
+        }
         self.stop_all().await;
         self.lose_power();
         if self.world.violation().is_none() && !self.is_tampered() {
@@ -60,13 +63,38 @@ impl Stage {
         self.world.check(|checker| Ok(checker.is_tampered()))
     }
 
-    /// After a store went back in time nobody promises that it goes on, only that nothing is
+    fn is_frozen(&self) -> bool {
+        self.world.check(|checker| Ok(checker.is_frozen()))
+    }
+
+    /// Of a log that has ended each process finds so, and none takes an entry.
+    async fn expect_rest(&mut self) {
+        let until = Instant::now() + RECOVERY;
+        let rests =
+            |process: &Process| process.freezes || matches!(process.status(), Some(Status::Frozen(_)));
+        while !self.processes.iter().all(rests) && self.world.violation().is_none() {
+            if Instant::now() > until {
+                let all: Vec<_> =
+                    self.processes.iter().map(|process| process.status().map(|s| s.to_string())).collect();
+                self.world
+                    .violate(format!("an hour without faults, and a frozen log is not at rest: {all:?}"));
+            }
+            sleep(Duration::from_millis(200)).await;
+            self.look().await;
+        }
+        self.world.count("frozen logs at rest");
+    }
+
+    /// A log that has ended makes no progress. After a store went back in time nobody promises that it goes on, only that nothing is
     /// contradicted; it is given a minute for that.
     async fn expect_progress(&mut self, last: &mut Submitter, number: usize) {
         let asked = !self.is_tampered();
         let until = Instant::now() + if asked { RECOVERY } else { Duration::from_secs(60) };
         let mut published = std::pin::pin!(last.submit_until_published(number));
         while Instant::now() < until && self.world.violation().is_none() {
+            if self.is_frozen() {
+                return;
+            }
             tokio::select! {
                 biased;
                 _ = &mut published => return,

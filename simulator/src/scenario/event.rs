@@ -39,6 +39,8 @@ pub(crate) enum Event {
     LoseLease { nonsense: bool },
     /// A collector removes partial tiles that are not needed any more.
     Collect,
+    /// Its operator ends the log, having stopped all processes for so long, if at all, and tries until it is done.
+    Freeze { stopped: Option<Duration> },
     /// Somebody copies the store.
     Copy,
     /// And puts the copy back: all of it, or the head alone.
@@ -64,6 +66,7 @@ impl Event {
             Self::Outage { .. } => "outages",
             Self::LoseLease { .. } => "leases lost",
             Self::Collect => "collections",
+            Self::Freeze { .. } => "freezes begun",
             Self::Copy => "copies",
             Self::GoBack { .. } => "stores that went back in time",
         }
@@ -95,6 +98,29 @@ pub(crate) fn draw_events(
     // Of equal times the one drawn first comes first.
     events.sort_by_key(|(at, _)| *at);
     events
+}
+
+/// Draws whether the log is ended, when, and what happens to whoever ends it, the last of the processes.
+pub(crate) fn draw_freeze(
+    rng: &mut fastrand::Rng,
+    operator: usize,
+    length: Duration,
+) -> Vec<(Duration, Event)> {
+    if rng.u8(..4) > 0 {
+        return Vec::new();
+    }
+    let begin = Duration::from_millis(rng.u64(..millis(length)));
+    let stopped = (rng.u8(..4) > 0).then(|| Duration::from_millis(rng.u64(..25_000)));
+    let soon = begin + Duration::from_millis(rng.u64(..[300, 3_000, 20_000][rng.usize(..3)]));
+    let (process, length) = (operator, draw_pause(rng));
+    let trouble = match rng.u8(..4) {
+        0 => Some(Event::Crash { process, down: Duration::from_millis(rng.u64(..5_000)) }),
+        1 => Some(Event::Pause { process, length }),
+        2 => Some(Event::CutOff { process, length: length.min(Duration::from_secs(25)) }),
+        _ => None,
+    };
+    let freeze = (begin, Event::Freeze { stopped });
+    [freeze].into_iter().chain(trouble.map(|trouble| (soon, trouble))).collect()
 }
 
 /// The writer sleeps, another takes over, and the first wakes to the store as it knew it.

@@ -70,7 +70,7 @@ pub struct Report {
 pub fn run(seed: u64, trace: bool) -> Report {
     simulate(async {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let plan = Plan::draw(&mut rng);
+        let plan = Plan::draw(&mut rng).with_freeze(&mut fastrand::Rng::with_seed(!seed));
         let (world, place) = make_world(&plan, trace, &mut rng);
         world.note(None, format_args!("seed {seed}: {plan:?}"));
         let played = AssertUnwindSafe(play(&plan, &world, place, &mut rng)).catch_unwind().await;
@@ -127,10 +127,14 @@ fn make_stage(
         let link = Arc::new(Link::new(world.clone(), number, rng.fork()));
         Process::new(link, rng.u64(..), place.clone(), plan.settings, doors.clone())
     };
-    let processes: Vec<Process> = (0..plan.processes).map(&mut process).collect();
-    let starts = processes.iter().map(|_| Some(Instant::now())).collect();
-    let downs = vec![Duration::ZERO; plan.processes];
-    Stage { world: world.clone(), place, processes, starts, downs, copy: None }
+    let mut processes: Vec<Process> = (0..plan.processes).map(&mut process).collect();
+    let mut starts = vec![Some(Instant::now()); plan.processes];
+    if plan.freezes {
+        processes.push(process(plan.processes).that_freezes());
+        starts.push(None);
+    }
+    let downs = vec![Duration::ZERO; processes.len()];
+    Stage { world: world.clone(), place, processes, starts, downs, copy: None, freezing: false }
 }
 
 fn send_submitters(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kiln_sequencer::PoolLimits;
 
-use super::event::{Event, draw_events};
+use super::event::{Event, draw_events, draw_freeze};
 use super::world::Latency;
 
 /// All that a seed decides before a run begins.
@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     /// How long things happen; afterwards all must be well again.
     pub(crate) length: Duration,
     pub(crate) events: Vec<(Duration, Event)>,
+    /// Whether one of the events is that the log is ended, by a process of its own, the last one.
+    pub(crate) freezes: bool,
 }
 
 /// How every process of a run is started.
@@ -62,7 +64,17 @@ impl Plan {
         };
         let submitters = (0..rng.usize(1..5)).map(|_| Submitter::draw(rng)).collect();
         let events = draw_events(rng, is_bucket, processes, length);
-        Self { is_bucket, processes, settings, faults, latency, submitters, length, events }
+        Self { is_bucket, processes, settings, faults, latency, submitters, length, events, freezes: false }
+    }
+
+    /// The same, in which the log may be ended. It has dice of its own: a seed in which it is not does what it did
+    /// before logs could be.
+    pub(crate) fn with_freeze(mut self, rng: &mut fastrand::Rng) -> Self {
+        let freeze = draw_freeze(rng, self.processes, self.length);
+        self.freezes = !freeze.is_empty();
+        self.events.extend(freeze);
+        self.events.sort_by_key(|(at, _)| *at);
+        self
     }
 }
 

@@ -12,9 +12,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::bucket::{Bucket, Remote, RemoteRegister, Which};
+use super::checker::Checker;
 use super::link::Link;
 use super::machine::{Local, LocalRegister};
 use super::plan::Settings;
+use super::world::World;
 use crate::disk::SimulatedDisk;
 use crate::world::{SeededEnvironment, signing_key};
 
@@ -64,7 +66,10 @@ impl Doors {
     }
 
     fn set(&self, process: usize, door: Door) {
-        self.doors()[process] = door;
+        // Whoever ends the log has none.
+        if let Some(place) = self.doors().get_mut(process) {
+            *place = door;
+        }
     }
 
     fn doors(&self) -> MutexGuard<'_, Vec<Door>> {
@@ -88,6 +93,8 @@ pub(crate) struct Process {
     settings: Settings,
     doors: Doors,
     life: Option<Life>,
+    /// Whether all that it does is to end the log.
+    pub(crate) freezes: bool,
 }
 
 struct Life {
@@ -99,7 +106,20 @@ struct Life {
 
 impl Process {
     pub(crate) fn new(link: Arc<Link>, seed: u64, place: Place, settings: Settings, doors: Doors) -> Self {
-        Self { link, environment: SeededEnvironment::new(seed), place, settings, doors, life: None }
+        Self {
+            link,
+            environment: SeededEnvironment::new(seed),
+            place,
+            settings,
+            doors,
+            life: None,
+            freezes: false,
+        }
+    }
+
+    /// The same, but it ends the log, and takes no entries.
+    pub(crate) fn that_freezes(self) -> Self {
+        Self { freezes: true, ..self }
     }
 
     pub(crate) const fn lives(&self) -> bool {
@@ -138,6 +158,11 @@ impl Process {
         self.doors.set(self.link.process, Some(shared));
         let (stop, stopped) = watch::channel(false);
         let world = self.link.world.clone();
+        if self.freezes {
+            let task = tokio::spawn(freeze(sequencer, world));
+            self.life = Some(Life { stop, stopping: false, task, disk });
+            return;
+        }
         let made = move || world.check(|checker| Ok(checker.is_made()));
         let task = tokio::spawn(live(sequencer, self.settings.stand_by, stopped, made));
         self.life = Some(Life { stop, stopping: false, task, disk });
@@ -188,7 +213,7 @@ impl Process {
         let life = self.life.take_if(|life| life.task.is_finished())?;
         self.doors.set(self.link.process, None);
         match life.task.await {
-            Ok(End::Ran) if !life.stopping => {
+            Ok(End::Ran) if !life.stopping && !self.freezes => {
                 self.link.world.violate(format!("process {} ended by itself", self.link.process));
                 Some(End::Ran)
             }
@@ -231,4 +256,20 @@ async fn live<S: Store, G: Register>(
         Err(error) => return End::NotStarted(error),
     }
     End::Ran
+}
+
+/// Ends the log, once.
+async fn freeze<S: Store, G: Register>(sequencer: Sequencer<S, G>, world: Arc<World>) -> End {
+    let frozen = match sequencer.load().await {
+        Ok(writer) => sequencer.freeze(writer).await,
+        Err(error) => Err(error),
+    };
+    match frozen {
+        Ok(_) => {
+            world.count("logs frozen");
+            world.check(Checker::is_frozen_for_sure);
+            End::Ran
+        }
+        Err(error) => End::NotStarted(error),
+    }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Stage {
     /// How long each process stays away once it has stopped.
     pub(crate) downs: Vec<Duration>,
     pub(crate) copy: Option<Copied>,
+    /// Whether the log is to be ended, and it is not known yet that it was.
+    pub(crate) freezing: bool,
 }
 
 /// A copy of the log's store.
@@ -49,7 +51,8 @@ impl Stage {
     pub(crate) async fn look(&mut self) {
         for number in 0..self.processes.len() {
             self.look_at(number).await;
-            if self.starts[number].is_some_and(|start| start <= Instant::now()) {
+            let wanted = !self.processes[number].freezes || self.freezing;
+            if wanted && self.starts[number].is_some_and(|start| start <= Instant::now()) {
                 self.starts[number] = None;
                 self.processes[number].start();
                 if !self.processes[number].lives() {
@@ -76,6 +79,7 @@ impl Stage {
                 self.world.count("starts that failed");
                 self.start_in(number, Duration::from_secs(2));
             }
+            Some(End::Ran) if self.processes[number].freezes => self.freezing = false,
             Some(End::Ran) => {
                 self.world.note(Some(number), format_args!("has stopped"));
                 self.start_in(number, self.downs[number]);
@@ -112,6 +116,7 @@ impl Stage {
             Event::PowerCut { down } => self.cut_power(down).await,
             Event::LoseLease { nonsense } => self.lose_lease(nonsense),
             Event::Collect => self.collect(),
+            Event::Freeze { stopped } => self.freeze(stopped),
             Event::Copy => self.copy = Some(self.copy_store()),
             Event::GoBack { whole } => self.go_back(whole),
         }
@@ -122,6 +127,15 @@ impl Stage {
         if let Some(writer) = self.processes.iter().find(writes) {
             writer.link.pause(length);
         }
+    }
+
+    fn freeze(&mut self, stopped: Option<Duration>) {
+        let Some(operator) = self.processes.iter().position(|process| process.freezes) else { return };
+        if let Some(down) = stopped {
+            (0..operator).for_each(|process| self.stop(process, down));
+        }
+        self.freezing = true;
+        self.start_in(operator, Duration::ZERO);
     }
 
     /// It starts again after its end, and after so long.

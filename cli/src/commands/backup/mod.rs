@@ -78,6 +78,7 @@ impl Backup {
         let store = self.to.open("kiln backup")?;
         check_conditions(&store).await?;
         let target = Target::open(&self.to, &store, &vkey).await?;
+        target.check_end(checkpoint.head())?;
 
         let kept = target.kept(&client, self.mend).await?;
         let existing = if self.mend { Existing::Mend } else { Existing::Keep(kept) };

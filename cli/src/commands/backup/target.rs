@@ -34,6 +34,19 @@ impl<'a> Target<'a> {
         Ok(Self { place, store, head })
     }
 
+    /// The copy of a log that has ended gets nothing more.
+    pub(super) fn check_end(&self, head: TreeHead) -> Result<(), Failure> {
+        match self.head.end().filter(|&end| end != head) {
+            Some(end) => Err(Failure::bad(format!(
+                "{} is the copy of a log that has ended at size {}, and the log has size {}: somebody went on with a copy. It stays as it is",
+                self.place,
+                end.size(),
+                head.size()
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The tree that the copy has already, which must be a prefix of what is copied. What its head
     /// knows is not always what readers see, so both are compared.
     pub(super) async fn kept(&self, client: &Client<AnySource>, mend: bool) -> Result<TreeHead, Failure> {

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use kiln_client::{AnySource, BadLog, Client, ClientError, Copied, CopyError, Existing, Source, SourceError};
 use kiln_sequencer::{RecoverError, Voice};
-use kiln_tiles::{SignedCheckpoint, TreeHead, TrustedLog};
+use kiln_tiles::{SignedCheckpoint, SignedEnd, TreeHead, TrustedLog};
 
+use crate::ending::read_end;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -24,6 +25,7 @@ pub(super) struct Best {
     pub(super) place: String,
     pub(super) checkpoint: SignedCheckpoint,
     client: Client<Holders>,
+    sources: Vec<AnySource>,
 }
 
 /// The one with the newest checkpoint, and where it lacks an object, the others: what they have is
@@ -77,14 +79,14 @@ impl Best {
             }
         }
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.checkpoint.head().size()));
-        let sources = holders.iter().map(|holder| holder.source.clone()).chain([store]).collect();
+        let sources: Vec<_> = holders.iter().map(|holder| holder.source.clone()).chain([store]).collect();
         let mut holders = holders.into_iter();
         let Some(Holder { place, .. }) = holders.next() else {
             return Err(unread.unwrap_or_else(|| Failure::usage("give a log to recover from: --from LOG")));
         };
-        let client = Client::new(Holders(sources), log.clone());
+        let client = Client::new(Holders(sources.clone()), log.clone());
         let checkpoint = client.update().await.map_err(|error| Failure::from(error).at(&place))?.checkpoint;
-        let best = Self { place, checkpoint, client };
+        let best = Self { place, checkpoint, client, sources };
         for other in holders {
             best.check_extends_that_of(&other).await?;
         }
@@ -109,6 +111,16 @@ impl Best {
             ))),
             Err(error) => Err(Failure::from(error).at(&self.place)),
         }
+    }
+
+    /// What the log's key signed of its end, whoever has it.
+    pub(super) async fn end(&self, log: &TrustedLog) -> Option<SignedEnd> {
+        for source in &self.sources {
+            if let Some(end) = read_end(source, log).await {
+                return Some(end);
+            }
+        }
+        None
     }
 
     /// The tree extends one that somebody knows, as far as it reaches.

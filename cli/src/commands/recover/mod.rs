@@ -7,9 +7,10 @@ use std::time::Duration;
 use kiln_client::{Copied, Existing};
 use kiln_sequencer::{Dedup, Log, Options, Plan, Recovery, Sequencer, Voice};
 use kiln_storage::AnyRegister;
-use kiln_tiles::TreeHead;
+use kiln_tiles::{SignedEnd, TreeHead};
 use serde_json::json;
 
+use crate::ending::describe_end;
 use crate::environment::{self, Stopwatch};
 use crate::failure::Failure;
 use crate::guard::GuardArgs;
@@ -62,7 +63,11 @@ impl Recover {
         let since = Stopwatch::start();
         let log = self.open().await?;
         let best = Best::among(&self.from, self.store.source()?, log.trusted(), *output).await?;
+        let (log, end) = self.with_end(log, &best).await?;
         let done = self.bring_back(&log, &best).await?;
+        if let Some(end) = end {
+            describe_end(&log, &end).await?;
+        }
         let options = Options { accept_head: self.accept_head, ..Options::default() };
         // From here on it is a start like any other: the guard is raised, and the tree published.
         let head = Sequencer::new(log, options).load().await?.head();
@@ -82,6 +87,15 @@ impl Recover {
         check_conditions(&store).await?;
         let log = guards.guard(key, store, Dedup::off());
         Ok(second.into_iter().fold(log, Log::with_cosigner))
+    }
+
+    /// The log, which stays frozen if its key signed that it has ended, whoever of all of them knows.
+    async fn with_end(&self, log: OpenLog, best: &Best) -> Result<(OpenLog, Option<SignedEnd>), Failure> {
+        let end = match log.read_end().await? {
+            Some(end) => Some(end),
+            None => best.end(log.trusted()).await,
+        };
+        Ok((end.iter().cloned().fold(log, Log::with_end), end))
     }
 
     async fn bring_back(&self, log: &OpenLog, best: &Best) -> Result<Done, Failure> {

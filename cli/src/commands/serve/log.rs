@@ -210,6 +210,7 @@ impl LogPlan {
             submission_url: Some(urls.submissions.clone()),
             read_url: Some(urls.reads.clone()),
             limits: self.submission_limits(),
+            end: None,
         }
     }
 
@@ -369,6 +370,7 @@ async fn when_ready(shared: &SharedLog, description: &Description) -> Option<Tre
     match status {
         Status::Stopped => return None,
         Status::Ready => describe(shared, description).await,
+        Status::Frozen(end) => describe(shared, &description.with_end(&end)).await,
         _ => {}
     }
     Some(published.map_or_else(TreeHead::empty, |checkpoint| checkpoint.head()))
@@ -383,7 +385,8 @@ async fn describe(shared: &SharedLog, description: &Description) {
 
 fn is_ready_or_never_will(state: &State) -> bool {
     match state.status {
-        Status::Ready | Status::Stalled | Status::Unwitnessed | Status::Alarmed(_) | Status::Stopped => true,
+        Status::Ready | Status::Stalled | Status::Unwitnessed => true,
+        Status::Frozen(_) | Status::Alarmed(_) | Status::Stopped => true,
         Status::StandingBy(_) => state.published.is_some(),
         _ => false,
     }

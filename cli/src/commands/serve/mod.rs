@@ -28,6 +28,7 @@ use doors::{DoorArgs, Doors};
 use log::{LogArgs, LogPlan};
 use logs::{Logs, ServedLog, Table};
 use many::Many;
+pub(super) use witnesses::WitnessArgs;
 
 /// Run a log: takes POST /add, serves reads.
 ///

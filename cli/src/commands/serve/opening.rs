@@ -83,7 +83,7 @@ impl LogPlan {
         let (dedup, lock) = self.dedup_index(&vkey)?;
         let log = guards.guard(key, store, dedup);
         let log = second.into_iter().fold(log, Log::with_cosigner);
-        let log = witnesses.into_iter().fold(log, Log::with_witnesses);
+        let log = witnesses.into_iter().fold(log, Log::with_witnesses).with_known_end().await?;
         Ok(match &self.args.read_url {
             Some(url) => (log.with_public(PublicUrl::open(url)?), lock),
             None => (log, lock),

@@ -19,7 +19,7 @@ use crate::trust::read_policy;
 
 /// Which witnesses are asked, and what is done without them.
 #[derive(clap::Args, Clone, Debug)]
-pub(super) struct WitnessArgs {
+pub(in crate::commands) struct WitnessArgs {
     /// Have each checkpoint cosigned by the witnesses of this tlog-policy file, at their URLs, and publish it when its
     /// quorum is met.
     #[arg(long, value_name = "FILE")]
@@ -57,7 +57,7 @@ impl WitnessArgs {
 
     /// The witnesses of the policy for the log of this key; `None` without a policy, or with one that asks for nobody and
     /// names nobody who could be asked.
-    pub(super) fn open(&self, vkey: &VerifierKey) -> Result<Option<Witnesses>, Failure> {
+    pub(in crate::commands) fn open(&self, vkey: &VerifierKey) -> Result<Option<Witnesses>, Failure> {
         let Some(path) = &self.policy else { return Ok(None) };
         let policy = read_policy(path)?;
         let at =

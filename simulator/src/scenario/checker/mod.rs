@@ -10,9 +10,11 @@
 //! | what is published can be read; the published checkpoint never goes back | [`Checker::look_at_checkpoint`] |
 //! | an object is what a committed tree implies, and never changes | [`Checker::creates`] |
 //! | an answered index holds that entry, guarded, for ever; with dedup it has no other | [`Checker::answered`] |
+//! | nothing follows the end of a log: no head, no signature, no answer | [`Checker::look_at_head`], [`Checker::signed`], [`Checker::answered`] |
 //! | a power cut takes nothing of this away | [`Checker::look_after_power_cut`] |
 
 mod commits;
+mod ended;
 mod power;
 mod promised;
 mod published;
@@ -64,6 +66,9 @@ pub(crate) struct Checker {
     /// The largest checkpoint that a put was answered for.
     put: u64,
     answered: HashMap<Bytes, u64>,
+    /// Where the log ended, if the head says that it has; and whether somebody was told so.
+    frozen: Option<Arc<Commit>>,
+    frozen_for_sure: bool,
     /// The store went back in time: what stands in it proves nothing any more.
     tampered: bool,
 }
@@ -100,6 +105,8 @@ impl Checker {
             published: BTreeMap::new(),
             put: 0,
             answered: HashMap::new(),
+            frozen: None,
+            frozen_for_sure: false,
             tampered: false,
         }
     }
@@ -145,6 +152,7 @@ impl Checker {
         if !self.tampered {
             self.check_growth(&record, &base, &next)?;
         }
+        self.frozen = record.frozen.then(|| next.clone());
         self.left = base;
         self.stand_at(next, bytes, record.number);
         let takeover = self.writer.replace(process).is_some_and(|before| before != process);
@@ -155,14 +163,16 @@ impl Checker {
         if self.bytes.is_none() {
             return if next.size() == 0 { Ok(()) } else { Err("a new log is not empty".into()) };
         }
-        if next.before.as_ref().map(|before| before.head()) != Some(self.at.head()) {
+        self.check_nothing_follows_the_end()?;
+        let grown = if record.frozen { Some(next) } else { next.before.as_ref() };
+        if grown.map(|before| before.head()) != Some(self.at.head()) {
             let (from, to) = (self.at.head(), next.head());
             return Err(format!("the head was not grown by a round: {from} became {to}"));
         }
         if record.number != self.number + 1 {
             return Err(format!("round {} follows round {}", record.number, self.number));
         }
-        if self.dedup {
+        if self.dedup && !record.frozen {
             self.check_distinct(next.new_entries())?;
         }
         let between = self.at.history().skip_while(|commit| commit.size() > base.size());

@@ -45,6 +45,10 @@ impl Checker {
             let (promised, left) = (self.promised.head(), left.head());
             return Err(format!("a power cut took away what was promised: {promised}, and left {left}"));
         }
+        if self.frozen_for_sure && !record.frozen {
+            return Err("a power cut took the end of a log away".into());
+        }
+        self.frozen = record.frozen.then(|| left.clone());
         self.left = base;
         self.logged.clear();
         self.logged.extend(left.entries.iter().map(kiln_sequencer::Entry::leaf));

@@ -41,6 +41,7 @@ impl Checker {
         let checkpoint =
             self.log.open(note).map_err(|error| format!("a checkpoint is not signed: {error}"))?;
         let tree = checkpoint.head();
+        self.check_is_within_the_end(tree.size())?;
         let signed = self.commits.find(tree).ok_or_else(|| format!("signed, and never committed: {tree}"))?;
         let signed = signed.clone();
         if self.guards.iter().any(|guarded| !guarded.extends(&signed)) {
@@ -83,6 +84,7 @@ impl Checker {
     }
 
     fn check_answer(&mut self, entry: &Bytes, index: u64) -> Checked {
+        self.check_is_within_the_end(index + 1)?;
         for guarded in &self.guards {
             if guarded.entry(index) != Some(entry) {
                 return Err(format!(
