@@ -220,7 +220,6 @@ impl<S: Store, G: Register> Writer<S, G> {
         let id = log.environment.0.random_id();
 
         check_sizes(&log, &record, &floors.trees)?;
-        let frozen = record.frozen || has_ended(&log, record.head)?;
         let base = read::load_tree(Tiles::new(&log.store, record.head), record.base).await?;
         let rounds = grow(&base, &record)?;
         let entries: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
@@ -228,6 +227,7 @@ impl<S: Store, G: Register> Writer<S, G> {
         check_floors(&lineage, &floors.trees).await?;
         let witnessed = judge(&log, floors.witnesses.as_ref(), record.head)?;
         check_floors(&lineage, &witnessed).await?;
+        let frozen = record.frozen || has_ended(&log, record.head)?;
         vouch(&log, id, floors.voucher.or(&witnessed), accept, record.head).await?;
         catch_up(&log, &lineage, &progress).await?;
 

@@ -197,6 +197,28 @@ async fn log_json_has_the_end_and_nothing_else_is_believed() {
     }
 }
 
+/// Nobody knew what would come next when the log ended; servers that run learn it later.
+#[tokio::test(start_paused = true)]
+async fn a_successor_that_is_named_later_is_found() {
+    let (memory, guard) = log_of(3).await;
+    let head = freeze(&memory, &guard).await.unwrap();
+    let running = Running::start(log(&memory, &guard)).await;
+    running.reaches(FROZEN).await;
+    assert_eq!(running.0.end().unwrap().successor(), None);
+    let next = common::log(2, &Memory::new(), &MemoryRegister::default(), &Dedup::off());
+    let successor = Successor::new(next.vkeys().remove(0), "https://next.example").unwrap();
+    let end = log(&memory, &guard).sign_end(head, Some(successor.clone()));
+    let body = serde_json::json!({ "end": end.note().to_string() }).to_string();
+    memory.tamper(&"log.json".parse().unwrap(), Some(body.into()));
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(running.0.end().unwrap().successor(), Some(&successor));
+    assert!(running.0.state().status.public().contains("https://next.example"));
+    // What was known stays known when it is gone.
+    memory.tamper(&"log.json".parse().unwrap(), None);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(running.0.end().unwrap().successor(), Some(&successor));
+}
+
 async fn published(memory: &Memory, guard: &MemoryRegister) -> SignedCheckpoint {
     SignedCheckpoint::clone(load(log(memory, guard)).await.unwrap().published())
 }
