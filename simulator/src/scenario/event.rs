@@ -111,7 +111,8 @@ pub(crate) fn draw_freeze(
     }
     let begin = Duration::from_millis(rng.u64(..millis(length)));
     let stopped = (rng.u8(..4) > 0).then(|| Duration::from_millis(rng.u64(..25_000)));
-    let soon = begin + Duration::from_millis(rng.u64(..[300, 3_000, 20_000][rng.usize(..3)]));
+    let latest = [300, 3_000, 20_000][rng.usize(..3)];
+    let soon = begin + Duration::from_millis(rng.u64(..latest));
     let (process, length) = (operator, draw_pause(rng));
     let trouble = match rng.u8(..4) {
         0 => Some(Event::Crash { process, down: Duration::from_millis(rng.u64(..5_000)) }),
