@@ -48,6 +48,19 @@ fn bad_input_is_refused_with_a_sentence_and_nothing_is_logged() {
     assert_eq!(tree_size(&server), "3");
 }
 
+/// A batch took entries that were longer than --max-entry-bytes: only those that came alone were measured.
+#[test]
+fn no_entry_is_longer_than_the_log_says_alone_or_in_a_batch() {
+    let world = World::new();
+    let server = world.serve(&["log", "--max-entry-bytes", "3"]);
+    server.post("/add", b"1234").expect(413);
+    let refused = server.post("/add-batch", b"\x00\x03123\x00\x041234").expect(413);
+    assert!(refused.text().contains("entry 1 of the batch is longer than 3 bytes"), "{}", refused.text());
+    assert_eq!(server.post("/add-batch", b"\x00\x03123").expect(200).text(), "0\n");
+    world.write("large", "1234");
+    world.kiln(&["add", &server.url, "large", "--vkey", server.field("vkey")]).fails(2, &["longer"]);
+}
+
 #[test]
 fn a_full_pool_answers_503_and_when_to_come_back() {
     let world = World::new();

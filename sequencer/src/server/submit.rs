@@ -43,6 +43,8 @@ enum BadSubmission {
     EmptyBatch,
     #[error("a batch holds at most {0} entries; nothing of it was logged")]
     TooManyEntries(usize),
+    #[error("entry {0} of the batch is longer than {1} bytes; nothing of it was logged")]
+    TooLongInBatch(usize, usize),
     #[error("a body is taken as it is, in no Content-Encoding")]
     Encoding,
     #[error("?wait is \"sequenced\" or \"published\", and there is no other parameter")]
@@ -61,7 +63,9 @@ impl BadSubmission {
             Self::ReadOnly | Self::Frozen(_) => StatusCode::GONE,
             Self::Elsewhere(_) => StatusCode::FORBIDDEN,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Entry(EntryError::TooLong(_)) | Self::TooManyEntries(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Entry(EntryError::TooLong(_)) | Self::TooManyEntries(_) | Self::TooLongInBatch(..) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             _ => StatusCode::BAD_REQUEST,
         };
         reply::text(status, format!("{self}\n"))
@@ -172,7 +176,11 @@ impl<S: Store, G: Register> LogServer<S, G> {
             if number == self.options.limits.batch_entries {
                 return Err(BadSubmission::TooManyEntries(number));
             }
-            entries.push(body.slice_ref(bytes.map_err(BadSubmission::Framing)?));
+            let (bytes, most) = (bytes.map_err(BadSubmission::Framing)?, self.options.limits.entry_bytes);
+            if bytes.len() > most {
+                return Err(BadSubmission::TooLongInBatch(number, most));
+            }
+            entries.push(body.slice_ref(bytes));
         }
         if entries.is_empty() {
             return Err(BadSubmission::EmptyBatch);
