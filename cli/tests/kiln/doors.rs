@@ -58,7 +58,7 @@ fn no_entry_is_longer_than_the_log_says_alone_or_in_a_batch() {
     assert!(refused.text().contains("entry 1 of the batch is longer than 3 bytes"), "{}", refused.text());
     assert_eq!(server.post("/add-batch", b"\x00\x03123").expect(200).text(), "0\n");
     world.write("large", "1234");
-    world.kiln(&["add", &server.url, "large", "--vkey", server.field("vkey")]).fails(2, &["longer"]);
+    world.kiln(&["add", &server.url, "large", "--vkey", server.field("vkey")]).fails(3, &["longer"]);
 }
 
 #[test]
