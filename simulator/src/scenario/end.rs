@@ -36,7 +36,7 @@ impl Stage {
         self.pass_until(quiet.max(self.world.late_until().unwrap_or(quiet))).await;
         self.expect_progress(&mut last, 2).await;
         if self.is_frozen() {
-            self.expect_rest().await;
+            self.expect_rest(&mut last).await;
         }
         self.stop_all().await;
         self.lose_power();
@@ -67,11 +67,13 @@ impl Stage {
         self.world.check(|checker| Ok(checker.is_frozen()))
     }
 
-    /// Of a log that has ended each process finds so, and none takes an entry.
-    async fn expect_rest(&mut self) {
+    /// Of a log that has ended each process finds so, and none takes an entry. One that was idle finds it when
+    /// somebody submits.
+    async fn expect_rest(&mut self, late: &mut Submitter) {
         let until = Instant::now() + RECOVERY;
         let rests =
             |process: &Process| process.freezes || matches!(process.status(), Some(Status::Frozen(_)));
+        let mut taken = std::pin::pin!(late.submit_until_published(3));
         while !self.processes.iter().all(rests) && self.world.violation().is_none() {
             if Instant::now() > until {
                 let all: Vec<_> =
@@ -79,8 +81,11 @@ impl Stage {
                 self.world
                     .violate(format!("an hour without faults, and a frozen log is not at rest: {all:?}"));
             }
-            sleep(Duration::from_millis(200)).await;
-            self.look().await;
+            tokio::select! {
+                biased;
+                _ = &mut taken => self.world.violate("a log took an entry after its end".into()),
+                () = sleep(Duration::from_millis(200)) => self.look().await,
+            }
         }
         self.world.count("frozen logs at rest");
     }
