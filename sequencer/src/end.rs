@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use kiln_storage::{Register, Store};
 use kiln_tiles::{SignedEnd, TreeHead};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use crate::failed_round::RoundError;
 use crate::load::LoadError;
 use crate::log::Log;
 use crate::round::Writer;
@@ -58,19 +59,32 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         Ok(Writer { committer, settler, publisher, published })
     }
 
-    /// Serves a log that has ended, until `stop` says so. Nobody needs leave to write it any more, so it is given back.
-    pub(crate) async fn rest(&self, writer: Writer<S, G>, stop: &mut watch::Receiver<bool>) {
+    /// Serves a log that has ended, until `stop` says so. Nobody needs leave to write it any more, so it is given back;
+    /// what is published stays as it is, but for cosignatures that come late or are to be renewed.
+    pub(crate) async fn rest(
+        &self,
+        writer: Writer<S, G>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), RoundError> {
         let head = writer.head();
         tracing::info!(size = head.size(), "the log is frozen: it is read, and takes no entries");
-        drop(writer);
+        let Writer { committer, publisher, .. } = writer;
+        drop(committer);
         self.release_the_lease().await;
+        let ((_no_more_rounds, none), stopping) = (mpsc::channel(1), stop.clone());
+        tokio::select! {
+            biased; // no dice but those that were handed in
+            () = stopped(stop) => Ok(()),
+            () = self.tell_end_again(head) => Ok(()),
+            failed = self.publish_rounds(publisher, none, stopping) => failed,
+        }
+    }
+
+    /// Says it as long as it is served.
+    async fn tell_end_again(&self, head: TreeHead) {
         loop {
             self.tell_end(head).await;
-            tokio::select! {
-                biased; // no dice but those that were handed in
-                () = stopped(stop) => return,
-                () = sleep(LOOK) => {}
-            }
+            sleep(LOOK).await;
         }
     }
 

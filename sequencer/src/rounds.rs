@@ -98,7 +98,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
 
     /// Publishes what is settled, all of it together that waits, until nobody settles any more. Meanwhile
     /// it publishes the cosignatures that come late, and those of mirrors.
-    async fn publish_rounds(
+    pub(crate) async fn publish_rounds(
         &self,
         mut publisher: Publisher<S, G>,
         mut settled: mpsc::Receiver<Arc<CommittedRound>>,
@@ -201,6 +201,9 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             return outcome;
         }
         tracing::warn!("a round takes longer than {STALLED_AFTER:?}: the store does not answer");
+        if self.shared.end().is_some() {
+            return round.await; // what has ended is as it should be, though nobody cosigns it anew
+        }
         self.stalled.fetch_add(1, Ordering::Relaxed);
         self.shared.set_status(Status::Stalled);
         let outcome = round.await;

@@ -201,11 +201,12 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), Arc<LoadError>> {
         loop {
-            if writer.is_frozen() {
-                self.rest(writer, stop).await;
-                return Ok(());
-            }
-            let Err(error) = self.hold_and_fire(writer, stop).await else { return Ok(()) };
+            let ended = if writer.is_frozen() {
+                self.rest(writer, stop).await
+            } else {
+                self.hold_and_fire(writer, stop).await
+            };
+            let Err(error) = ended else { return Ok(()) };
             match self.wait_to_write(Some(error), stop).await? {
                 Some(loaded) => writer = loaded,
                 None => return Ok(()),

@@ -165,8 +165,9 @@ impl<S: Store, G: Register> Line<S, G> {
     }
 }
 
-/// The newest checkpoint, where this process writes the log.
+/// The newest checkpoint, where this process writes the log, or nobody does any more, since it has ended.
 fn newest(state: &State) -> Option<Arc<SignedCheckpoint>> {
-    let writes = matches!(state.status, Status::Ready | Status::Stalled | Status::Unwitnessed);
+    let writes =
+        matches!(state.status, Status::Ready | Status::Stalled | Status::Unwitnessed | Status::Frozen(_));
     state.published.clone().filter(|published| writes && published.head().size() > 0)
 }

@@ -47,10 +47,19 @@ impl World {
         Self { memory: Memory::default(), guard: MemoryRegister::default(), mirror }
     }
 
-    async fn run(&self) -> Running {
+    async fn sequencer(&self) -> Sequencer<Memory, MemoryRegister> {
         let log = common::log(1, &self.memory, &self.guard, &Dedup::in_memory());
         create_log(&log).await.unwrap();
-        let sequencer = Sequencer::new(log, Options::default());
+        Sequencer::new(log, Options::default())
+    }
+
+    async fn run(&self) -> Running {
+        self.start(|state| matches!(state.status, Status::Ready)).await
+    }
+
+    /// Runs the log until it is so.
+    async fn start(&self, until: fn(&State) -> bool) -> Running {
+        let sequencer = self.sequencer().await;
         let shared = sequencer.shared();
         let writer = sequencer.load().await.expect("the log loads");
         let (stop, stopped) = watch::channel(false);
@@ -58,8 +67,7 @@ impl World {
         let mirror = Mirror::new("m".to_owned(), keys, Box::new(self.mirror.clone()));
         tokio::spawn(sequencer.pusher(vec![mirror], REFRESH).run(stopped.clone()));
         let running = tokio::spawn(sequencer.run(writer, stopped));
-        let ready = |state: &State| matches!(state.status, Status::Ready);
-        shared.watch().wait_for(ready).await.unwrap();
+        shared.watch().wait_for(until).await.unwrap();
         Running { shared, stop, running }
     }
 
@@ -109,6 +117,24 @@ async fn what_is_published_is_pushed_and_the_line_of_the_mirror_is_published() {
         world.is_mirrored().await;
     }
     assert_eq!(world.mirror.size(), 4957);
+    running.stop().await;
+}
+
+/// A log ended while its mirror was down: nobody writes any more, and the mirror gets all of it. Its line is
+/// published as ever.
+#[tokio::test(start_paused = true)]
+async fn a_mirror_gets_all_of_a_log_that_has_ended() {
+    let world = World::new();
+    world.mirror.does(Way::Down);
+    let running = world.run().await;
+    running.add("the last", 300).await;
+    running.stop().await;
+    let sequencer = world.sequencer().await;
+    let writer = sequencer.load().await.unwrap();
+    drop(sequencer.freeze(writer).await.unwrap());
+    world.mirror.does(Way::Honest);
+    let running = world.start(|state| matches!(state.status, Status::Frozen(_))).await;
+    world.is_mirrored().await; // its line too
     running.stop().await;
 }
 
