@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kiln_http::{Response, StatusCode, header, reply};
 use kiln_tiles::{
-    ParseCheckpointError, ParseWitnessError, ProofError, SIZE_MEDIA_TYPE, VerifyNoteError, size_answer,
+    ParseCheckpointError, ParseWitnessError, ProofError, QuorumNotMet, SIZE_MEDIA_TYPE, VerifyNoteError,
+    size_answer,
 };
 
 /// Why nothing was cosigned: each with the status that [tlog-witness] names.
@@ -12,7 +13,7 @@ use kiln_tiles::{
 /// | status | rule |
 /// |---|---|
 /// | 400 | the request is malformed, or `old` is above the size of the checkpoint, or a subtree lies outside of it |
-/// | 403 | no key that is trusted for the origin signed the checkpoint, or the signature of one is wrong |
+/// | 403 | no key that is trusted for the origin signed the checkpoint, or the signature of one is wrong, or witnesses that were asked for have not cosigned it |
 /// | 404 | the origin is unknown |
 /// | 409 | `old` is not the size that the witness knows; the body says which is |
 /// | 422 | the tree does not extend the known one, as far as the proof shows |
@@ -35,6 +36,9 @@ pub enum Refusal {
     /// Nobody who may has signed it.
     #[error("{0}")]
     NotSigned(#[from] VerifyNoteError),
+    /// The operator has asked for witnesses of this log, and too few have cosigned the checkpoint.
+    #[error("{0}")]
+    Unwitnessed(#[from] QuorumNotMet),
     /// The old size is above that of the checkpoint.
     #[error("the old size is above the size of the checkpoint")]
     OldAboveSize,
@@ -79,7 +83,7 @@ impl Refusal {
                 StatusCode::BAD_REQUEST
             }
             Self::UnknownOrigin | Self::NoSubtreeKey => StatusCode::NOT_FOUND,
-            Self::NotSigned(_) => StatusCode::FORBIDDEN,
+            Self::NotSigned(_) | Self::Unwitnessed(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::EmptyRoot | Self::Fork | Self::Proof(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -93,6 +97,7 @@ impl Refusal {
             Self::Request(_) | Self::Checkpoint(_) => "malformed",
             Self::UnknownOrigin => "unknown_origin",
             Self::NotSigned(_) => "not_signed",
+            Self::Unwitnessed(_) => "unwitnessed",
             Self::OldAboveSize => "old_above_size",
             Self::Conflict(_) => "conflict",
             Self::EmptyRoot | Self::Fork => "fork",

@@ -33,6 +33,7 @@ impl Submission {
     /// |---|---|
     /// | the origin is unknown | 404 |
     /// | no key that is trusted for it signed, or the signature of one is wrong | 403 |
+    /// | witnesses that the operator asks for have not cosigned it | 403 |
     pub fn open(request: &[u8], logs: &Logs) -> Result<Self, Refusal> {
         let AddCheckpoint { old, proof, checkpoint: note } = AddCheckpoint::parse(request)?;
         let text = note.unverified_text();
@@ -44,7 +45,10 @@ impl Submission {
         };
         let origin = text.split('\n').next().unwrap_or_default();
         let log = logs.get(origin).ok_or(Refusal::UnknownOrigin)?.clone();
-        let note = signed_by_the_log(&note, &log)?;
+        let signed = signed_by_the_log(&note, &log)?;
+        // By the note as it came: what others signed is kept nowhere.
+        log.quorum.check(&note)?;
+        let note = signed;
         Ok(Self { log, old, proof, checkpoint, note })
     }
 

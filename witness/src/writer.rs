@@ -33,7 +33,7 @@ const TOGETHER: usize = 256;
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// A mirror says the same again, with the same time, for so many seconds.
-const SIGNED_AGAIN_AFTER: u64 = 60;
+pub(crate) const SIGNED_AGAIN_AFTER: u64 = 60;
 
 /// A clock that was set back by less than this is not believed: it stands still until it has caught up.
 const SMALL_STEP: u64 = 60;
@@ -282,12 +282,16 @@ impl Desk {
         let Some(mut time) = time_of_grant(now, record.as_ref()) else {
             return Ok(Err(Refusal::Unavailable));
         };
-        if let Some(record) = record.filter(|record| record.head() == head) {
+        let text = note.unverified_text();
+        if let Some(record) = record.as_ref().filter(|record| record.note().unverified_text() == text) {
             // Anybody may ask for the same again: it costs no more than the signatures did, for a while.
             let fresh = now.saturating_sub(record.time()) < SIGNED_AGAIN_AFTER;
             time = if fresh { record.time() } else { time };
         }
-        tables.mirror(origin_hash, &Record::new(time, head, note.clone()))?;
+        let granted = Record::new(time, head, note.clone());
+        if record.as_ref() != Some(&granted) {
+            tables.mirror(origin_hash, &granted)?;
+        }
         Ok(Ok(MirrorGrant(Grant { origin_hash, checkpoint, note, time })))
     }
 

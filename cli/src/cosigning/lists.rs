@@ -15,8 +15,6 @@ use crate::signals::Stop;
 /// All lists, each with what it said last.
 pub(crate) struct Lists {
     lists: Vec<List>,
-    /// Logs that the command line names.
-    own: LogList,
 }
 
 struct List {
@@ -34,16 +32,16 @@ enum Place {
 }
 
 impl Lists {
-    /// The lists at these places, and one more.
-    pub(crate) fn new(names: &[String], own: LogList) -> Result<Self, Failure> {
+    /// The lists at these places.
+    pub(crate) fn new(names: &[String]) -> Result<Self, Failure> {
         let lists = names.iter().map(|name| List::new(name)).collect::<Result<_, _>>()?;
-        Ok(Self { lists, own })
+        Ok(Self { lists })
     }
 
     /// Reads the lists for the first time. Who knows logs goes on with these where a list cannot be read; who knows none
     /// has nothing to do, and is told so by `none`.
     pub(crate) async fn first_read(mut self, listing: &Listing, none: &'static str) -> Result<Self, Failure> {
-        if self.lists.is_empty() && self.own.is_empty() && listing.logs().is_empty() {
+        if self.lists.is_empty() && listing.logs().is_empty() {
             return Err(Failure::usage(none));
         }
         match self.read(listing).await {
@@ -63,8 +61,7 @@ impl Lists {
             list.tell(read.as_ref().err());
             first = first.and(read);
         }
-        let lists = self.lists.iter().filter_map(|list| list.last.clone());
-        let lists: Vec<LogList> = lists.chain([self.own.clone()]).collect();
+        let lists: Vec<LogList> = self.lists.iter().filter_map(|list| list.last.clone()).collect();
         let known = listing.clone();
         // It writes to the disk.
         let taken = tokio::task::spawn_blocking(move || known.logs().take(&lists)).await;

@@ -5,6 +5,7 @@ pub(crate) mod keys;
 pub(crate) mod lists;
 
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 use std::time::Duration;
 
 use kiln_sequencer::Environment;
@@ -22,6 +23,8 @@ pub(crate) struct Role {
     pub(crate) name: &'static str,
     /// How one may be named.
     pub(crate) example: &'static str,
+    /// What stands in the file by which its folder is known.
+    pub(crate) mark: &'static str,
     /// What is said where its state is gone and its keys are not.
     pub(crate) lost: &'static str,
 }
@@ -58,18 +61,36 @@ pub(crate) fn open(
     // anything is answered, and the mark says that it was.
     let made = keys::folder(folder).join(STATE_MADE);
     let is_new = !made.exists() && !state.exists();
+    check_role(&made, role)?;
     let cosigners = keys::open(folder, role, is_new, name, more)?;
     let store = if is_new { Store::create(&state) } else { Store::open(&state) };
     let store = store.map_err(|error| not_opened(&state, role, &error))?;
     if !made.exists() {
-        let marked = files::create(&made, b"", Readers::Owner);
+        let marked = files::create(&made, role.mark.as_bytes(), Readers::Owner);
         marked.map_err(|error| Failure::file(&made, &error))?;
     }
     let logs = KnownLogs::open(folder).map_err(Failure::undone)?;
     Ok((cosigners, store, logs))
 }
 
-/// Stands beside the keys, so that a copy of these alone is not taken for a new one.
+/// A mirror says by its keys that it holds a tree, and a witness that it saw one: neither signs what the other was
+/// granted.
+fn check_role(made: &Path, role: &Role) -> Result<(), Failure> {
+    let mark = match fs::read(made) {
+        Ok(mark) => mark,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::file(made, &error)),
+    };
+    if mark == role.mark.as_bytes() {
+        return Ok(());
+    }
+    let problem = format!("{}: not a folder of a {}", made.display(), role.name);
+    Err(Failure::usage(problem).with_advice(
+        "A witness and a mirror share no folder and no keys: they say different things of a checkpoint.",
+    ))
+}
+
+/// Stands beside the keys, so that a copy of these alone is not taken for a new one, and says whose they are.
 const STATE_MADE: &str = "state-was-made";
 
 fn not_opened(path: &Path, role: &Role, error: &StoreError) -> Failure {

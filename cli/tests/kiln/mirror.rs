@@ -221,6 +221,25 @@ fn a_log_that_goes_back_or_forks_is_told_by_the_exit_code_and_what_is_mirrored_s
     pull("log").ok();
 }
 
+/// `kiln witness` opened the folder of a mirror, and its first start signed by the mirror's keys what was merely pending
+/// there: a tree of which the mirror held nothing. The other way round a witness became a mirror.
+#[test]
+fn a_witness_and_a_mirror_share_no_folder() {
+    let world = World::new();
+    world.kiln(&["init", "log", "--origin", ORIGIN]).ok();
+    world.write("logs", format!("logs/v0\nvkey {}\n", world.vkey("log")));
+    let mirror = world.mirror(&free_address(), &[NAME, &["--logs", "logs"]].concat());
+    assert_eq!(mirror.stop(), Some(0));
+    let witness = world.witness(&["w", "--name", "w.example/1", "--logs", "logs"]);
+    assert_eq!(witness.stop(), Some(0));
+    let start = |role, folder| world.kiln(&[role, folder, "--listen", "127.0.0.1:0"]);
+    start("witness", "m").fails(2, &["not a folder of a witness"]);
+    start("mirror", "w").fails(2, &["not a folder of a mirror"]);
+    // Nor where its state is gone, and its keys are not.
+    fs::remove_file(world.path("m/state.redb")).unwrap();
+    start("witness", "m").fails(2, &["not a folder of a witness"]);
+}
+
 #[test]
 fn what_cannot_be_a_mirror_is_refused() {
     let world = World::new();

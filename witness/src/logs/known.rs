@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use kiln_tiles::{Quorum, TrustedLog};
+
 use super::list::{ListedLog, LogList, ParseLogListError};
 use super::{Log, Logs, PerDay};
 
@@ -30,11 +32,12 @@ pub struct KnownLogs {
     logs: RwLock<Arc<Logs>>,
 }
 
-/// What is on disk.
+/// What is on disk; and the logs of this process alone.
 #[derive(Debug, Default)]
 struct Remembered {
     keys: LogList,
     disabled: BTreeSet<String>,
+    trusted: Vec<TrustedLog>,
 }
 
 /// What came of taking lists.
@@ -78,15 +81,25 @@ impl KnownLogs {
             Some(bytes) => LogList::parse(&bytes).map_err(|error| KnownLogsError::Damaged { path, error })?,
             None => LogList::default(),
         };
-        let remembered = Remembered { keys, disabled: read_disabled(folder)? };
+        let remembered = Remembered { keys, disabled: read_disabled(folder)?, trusted: Vec::new() };
         let logs = RwLock::new(Arc::new(remembered.logs()));
         Ok(Self { folder: folder.to_owned(), remembered: Mutex::new(remembered), logs })
     }
 
-    /// Whether lists were ever taken.
+    /// Whether no log was ever named.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lock().keys.is_empty()
+        let remembered = self.lock();
+        remembered.keys.is_empty() && remembered.trusted.is_empty()
+    }
+
+    /// Knows these logs too, as long as this process lives. What their quorums ask for is asked of every checkpoint of
+    /// theirs, whoever sends it. It is not remembered: a later process that was not told of the quorum would take what
+    /// lacks it.
+    pub fn trust(&self, logs: Vec<TrustedLog>) {
+        let mut remembered = self.lock();
+        remembered.trusted = logs;
+        *self.logs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(remembered.logs());
     }
 
     /// Takes what lists say now, and what the operator disabled. It is on disk before the first request sees it.
@@ -111,7 +124,7 @@ impl KnownLogs {
             let path = self.folder.join(LOGS);
             write(&path, &keys.to_string()).map_err(|error| KnownLogsError::File { path, error })?;
         }
-        *remembered = Remembered { keys, disabled };
+        (remembered.keys, remembered.disabled) = (keys, disabled);
         *self.logs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(remembered.logs());
         Ok(taken)
     }
@@ -126,8 +139,14 @@ impl KnownLogs {
     #[must_use]
     pub fn to_list(&self) -> LogList {
         let remembered = self.lock();
-        let enabled = |log: &&ListedLog| !remembered.disabled.contains(&log.origin);
-        LogList { logs: remembered.keys.logs.iter().filter(enabled).cloned().collect(), skipped: 0 }
+        let mut logs = remembered.keys.logs.clone();
+        for listed in remembered.trusted.iter().flat_map(listed) {
+            if logs.iter().all(|log| log.origin != listed.origin || log.vkey != listed.vkey) {
+                logs.push(listed);
+            }
+        }
+        logs.retain(|log| !remembered.disabled.contains(&log.origin));
+        LogList { logs, skipped: 0 }
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
@@ -143,11 +162,29 @@ impl Remembered {
                 origin: listed.origin.clone(),
                 keys: Vec::new(),
                 per_day: listed.per_day,
+                quorum: Quorum::none(),
             });
             log.keys.push(listed.vkey.clone());
         }
+        for trusted in self.trusted.iter().filter(|log| !self.disabled.contains(log.origin())) {
+            let unlisted = || Log::new(trusted.origin().to_owned(), Vec::new());
+            let log = logs.entry(trusted.origin()).or_insert_with(unlisted);
+            let new = trusted.keys().iter().filter(|key| !log.keys.contains(key));
+            log.keys.extend(new.cloned().collect::<Vec<_>>());
+            log.quorum = trusted.quorum().clone();
+        }
         logs.into_values().collect()
     }
+}
+
+/// A log as a list would name it: a line for each key.
+fn listed(log: &TrustedLog) -> impl Iterator<Item = ListedLog> {
+    log.keys().iter().map(|vkey| ListedLog {
+        vkey: vkey.clone(),
+        origin: log.origin().to_owned(),
+        per_day: None,
+        contact: None,
+    })
 }
 
 /// What is remembered and what lists say: each key of each origin once, under one quota an origin.

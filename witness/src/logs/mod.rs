@@ -7,7 +7,7 @@ mod per_day;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_tiles::{Hash, VerifierKey, origin_hash};
+use kiln_tiles::{Hash, Quorum, VerifierKey, origin_hash};
 
 pub use known::{KnownLogs, KnownLogsError, Taken};
 pub use list::{LogList, ParseLogListError};
@@ -19,13 +19,15 @@ pub struct Log {
     pub(crate) origin: String,
     pub(crate) keys: Vec<VerifierKey>,
     pub(crate) per_day: Option<PerDay>,
+    /// The witnesses that must have cosigned what is taken of it, whoever brings it.
+    pub(crate) quorum: Quorum,
 }
 
 impl Log {
     /// A log without a limit.
     #[must_use]
     pub const fn new(origin: String, keys: Vec<VerifierKey>) -> Self {
-        Self { origin, keys, per_day: None }
+        Self { origin, keys, per_day: None, quorum: Quorum::none() }
     }
 
     /// The origin.

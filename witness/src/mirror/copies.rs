@@ -45,14 +45,9 @@ impl Copies {
         opened.await.cloned()
     }
 
-    /// The copy of a log, if it is open.
-    pub(super) fn find(&self, origin_hash: Hash) -> Option<Arc<FolderCopy>> {
-        self.lock().get(&origin_hash)?.get().cloned()
-    }
-
     /// Whether the copy of a log is open.
     pub(super) fn is_known(&self, origin_hash: Hash) -> bool {
-        self.find(origin_hash).is_some()
+        self.lock().get(&origin_hash).is_some_and(|cell| cell.initialized())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Cell>> {

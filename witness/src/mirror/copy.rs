@@ -101,6 +101,8 @@ pub(crate) struct LogCopy<T> {
     pending: std::sync::Mutex<VecDeque<Arc<Record>>>,
     /// Partial tiles and bundles that this process wrote, by the size of the tree in which full ones supersede them.
     superseded: std::sync::Mutex<Vec<(u64, PartialPath)>>,
+    /// Held while a tree is mirrored, from the last entry to the signatures.
+    pub(crate) finishing: Mutex<()>,
     /// Held while the checkpoint beside the tiles is replaced.
     pub(crate) publishing: Mutex<()>,
 }
@@ -124,6 +126,7 @@ impl<T: ImmutableObjects + Sync> LogCopy<T> {
             shown: AtomicU64::new(0),
             pending: std::sync::Mutex::default(),
             superseded: std::sync::Mutex::default(),
+            finishing: Mutex::default(),
             publishing: Mutex::default(),
         })
     }

@@ -290,6 +290,10 @@ impl Mirror {
         match upload.ends().await {
             Ok(true) => Ok(Taken { complete: true, ..taken }),
             Ok(false) => Err(EntriesRefusal::Trailing),
+            // All that was asked for is here: its end need not be.
+            Err(UploadError::Body(BodyError::Broken | BodyError::TimedOut { .. })) => {
+                Ok(Taken { complete: true, ..taken })
+            }
             Err(error) => Err(error.into()),
         }
     }

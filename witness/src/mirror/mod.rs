@@ -50,7 +50,7 @@ use crate::server::{MAX_BODY, Prefixes};
 use crate::store::{Granted, Store, StoreError};
 use crate::submission::Submission;
 use crate::subtree::SubtreeRequest;
-use crate::writer::{MirrorGrant, Writer};
+use crate::writer::{Grant, MirrorGrant, SIGNED_AGAIN_AFTER, Writer};
 use copies::Copies;
 pub use copy::LogCopyError;
 pub(crate) use copy::Settled;
@@ -277,8 +277,10 @@ impl Mirror {
     async fn pend(&self, submission: Submission) -> Result<Record, Refusal> {
         let grant = self.0.writer.decide(submission).await?;
         let record = Record::new(grant.time, grant.checkpoint.head(), grant.note.clone());
-        if let Some(copy) = self.0.copies.find(grant.origin_hash) {
-            copy.remember(record.clone());
+        match self.copy(grant.origin_hash).await {
+            Ok(copy) => copy.remember(record.clone()),
+            // It is pending all the same.
+            Err(error) => tell_unrecovered(&record, &error),
         }
         Ok(record)
     }
@@ -304,7 +306,14 @@ impl Mirror {
     /// | publish | the same | the same | the new tree, cosigned | finds nothing to do |
     ///
     /// So nothing is signed whose tree is not on disk, and nothing is shown that is not signed.
+    ///
+    /// One at a time of each log. Who asks again for what was signed a moment ago is answered from what is kept, and
+    /// nothing is written.
     async fn finish(&self, copy: &FolderCopy, pending: &Record) -> Result<Cosignatures, Refusal> {
+        let _one_at_a_time = copy.finishing.lock().await;
+        if let Some(lines) = self.signed_lately(copy.origin_hash(), pending.note()).await {
+            return Ok(lines);
+        }
         let settled = copy.settle(pending).await.map_err(|error| {
             tracing::error!(%error, head = %pending.head(), "a tree is not whole: it is not mirrored, and not signed");
             Refusal::Unavailable
@@ -317,21 +326,36 @@ impl Mirror {
 
     /// Cosigns a mirror checkpoint, unless its lines are kept already.
     async fn sign(&self, grant: &MirrorGrant) -> Result<Cosignatures, Refusal> {
-        let (store, origin_hash) = (self.0.store.clone(), grant.get().origin_hash);
-        let kept = self.0.reads.run(move || store.cosigned(origin_hash)).await;
-        let same =
-            |kept: &Record| kept.time() == grant.get().time && kept.head() == grant.get().checkpoint.head();
-        if let Some(kept) = kept.ok().flatten().filter(same) {
-            let own = |line: &&NoteSignature| self.0.cosigners.vkeys().iter().any(|vkey| line.is_by(vkey));
-            let lines: Vec<_> = kept.note().signatures().iter().filter(own).cloned().collect();
-            if let Some(lines) = Cosignatures::new(lines) {
-                return Ok(lines);
-            }
+        let Grant { origin_hash, note, time, .. } = grant.get();
+        let kept = self.kept(*origin_hash, note).await.filter(|kept| kept.time() == *time);
+        if let Some(lines) = kept.and_then(|kept| self.own_lines(&kept)) {
+            return Ok(lines);
         }
         let started = Instant::now();
         let lines = self.0.cosigners.cosign(grant.get().checkpoint.clone(), grant.get().time).await;
         self.0.metrics.count_signing(started.elapsed());
         Cosignatures::new(lines).ok_or(Refusal::Unavailable)
+    }
+
+    /// The lines that this checkpoint got so lately that they count for who asks again.
+    async fn signed_lately(&self, origin_hash: Hash, note: &Note) -> Option<Cosignatures> {
+        let kept = self.kept(origin_hash, note).await?;
+        let age = self.0.clock.unix_time().saturating_sub(kept.time());
+        if age < SIGNED_AGAIN_AFTER { self.own_lines(&kept) } else { None }
+    }
+
+    /// The mirror checkpoint as it is kept with its lines, where its text is that of `note`: all of the text is signed,
+    /// so that the same tree is not enough.
+    async fn kept(&self, origin_hash: Hash, note: &Note) -> Option<Record> {
+        let store = self.0.store.clone();
+        let kept = self.0.reads.run(move || store.cosigned(origin_hash)).await.ok().flatten();
+        kept.filter(|kept| kept.note().unverified_text() == note.unverified_text())
+    }
+
+    /// The lines by keys of this mirror.
+    fn own_lines(&self, kept: &Record) -> Option<Cosignatures> {
+        let own = |line: &&NoteSignature| self.0.cosigners.vkeys().iter().any(|vkey| line.is_by(vkey));
+        Cosignatures::new(kept.note().signatures().iter().filter(own).cloned().collect())
     }
 
     /// Shows readers a mirror checkpoint, here and where others serve the folder.

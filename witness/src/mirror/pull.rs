@@ -145,14 +145,20 @@ impl Mirror {
         progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Pulled, PullError> {
         let origin_hash = self.origin_hash_of(client)?;
-        let Update { checkpoint: served, freshness, .. } = self.update(client).await?;
+        let copy = self.copy(origin_hash).await?;
+        let latest = self.latest(origin_hash).await?;
+        let known = latest.as_ref().map_or_else(TreeHead::empty, Record::head);
+        let Update { checkpoint: served, freshness, .. } = match client.update().await {
+            // The log has not the tiles any more that would show whether it only went back. The copy has.
+            Err(ClientError::BadLog(BadLog::Rollback(shown))) if shown.served.head().size() < known.size() => {
+                return self.behind(&copy, &shown.served, known).await;
+            }
+            updated => self.kept_against(updated).await?,
+        };
         if let Freshness::Stale { served: shown } = freshness {
             // This process saw more of it before, and the client has seen that this is part of that.
             return Ok(Pulled::Behind { served: shown, known: served.head() });
         }
-        let copy = self.copy(origin_hash).await?;
-        let latest = self.latest(origin_hash).await?;
-        let known = latest.as_ref().map_or_else(TreeHead::empty, Record::head);
         if served.head().size() < known.size() {
             return self.behind(&copy, &served, known).await;
         }
@@ -175,18 +181,12 @@ impl Mirror {
         logs.get(client.log().origin()).map(|log| log.origin_hash()).ok_or(PullError::Unknown)
     }
 
-    /// The checkpoint that the log shows now, verified. One that does not go with what this process saw before is kept
-    /// as evidence.
-    async fn update<S: Source + 'static>(&self, client: &Client<S>) -> Result<Update, PullError> {
-        match client.update().await {
-            Ok(update) => Ok(update),
-            Err(error) => {
-                if let ClientError::BadLog(BadLog::Fork(shown) | BadLog::Rollback(shown)) = &error {
-                    self.keep_evidence(&shown.served).await;
-                }
-                Err(error.into())
-            }
+    /// What the log shows now. A checkpoint that does not go with what this process saw before is kept as evidence.
+    async fn kept_against(&self, updated: Result<Update, ClientError>) -> Result<Update, ClientError> {
+        if let Err(ClientError::BadLog(BadLog::Fork(shown) | BadLog::Rollback(shown))) = &updated {
+            self.keep_evidence(&shown.served).await;
         }
+        updated
     }
 
     /// Makes the checkpoint pending, with the proof that the log itself gives.

@@ -5,13 +5,16 @@
 //!
 //! [tlog-tiles]: https://c2sp.org/tlog-tiles
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use kiln_http::{
-    BudgetExhausted, Incoming, Method, Request, Response, Share, StaticResource, StatusCode, cors, etag_of,
+    Incoming, Method, Request, Response, Share, StaticResource, StatusCode, cors, etag_of,
     reply, respond,
 };
 use kiln_storage::ImmutableObjects;
 use kiln_tiles::{BundleCoord, Hash, MAX_ENTRY_SIZE, TileCoord};
+use tokio::time::timeout;
 
 use super::Mirror;
 use super::copy::object_path;
@@ -24,6 +27,9 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// A checkpoint may be kept, but must be asked for anew.
 const REVALIDATE: &str = "no-cache";
+
+/// How long a reader waits for others to be sent theirs.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What of a log is asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -129,8 +135,8 @@ impl Mirror {
             return Ok(None);
         }
         // How long it is shows only once it is read.
-        let mut share = self.0.answers.empty_share();
-        share.grow(resource.most_bytes())?;
+        let share = timeout(PATIENCE, self.0.answers.share(resource.most_bytes()));
+        let mut share = share.await.map_err(|_| ReadError::Crowded)?;
         let Some(body) = copy.store().read(&object_path(&resource.path())).await? else { return Ok(None) };
         share.shrink_to(body.len());
         Ok(Some(Bytes::from_owner(Carried { body, _share: share })))
@@ -146,8 +152,8 @@ enum ReadError {
     Copy(#[from] super::copy::LogCopyError),
     #[error(transparent)]
     Storage(#[from] kiln_storage::StorageError),
-    #[error(transparent)]
-    Crowded(#[from] BudgetExhausted),
+    #[error("too many bytes are held for others at the moment")]
+    Crowded,
 }
 
 #[cfg(test)]

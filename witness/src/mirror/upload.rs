@@ -120,13 +120,17 @@ impl Upload {
     /// Reads on; `false` at the end.
     async fn more(&mut self) -> Result<bool, UploadError> {
         loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(BodyError::TimedOut { timeout: PATIENCE }.into());
+            }
             if !self.deflated.is_empty() {
                 if self.inflate()? {
                     return Ok(true);
                 }
+                tokio::task::yield_now().await; // others have a turn between two steps
                 continue;
             }
-            let left = self.until.saturating_duration_since(Instant::now());
             let Some(chunk) = next_chunk(&mut self.body, SILENCE.min(left)).await? else { return self.end() };
             if self.inflater.is_some() {
                 self.deflated = chunk;
@@ -150,7 +154,7 @@ impl Upload {
     /// The end of the body, which must be that of what gzip made, too.
     fn end(&mut self) -> Result<bool, UploadError> {
         let Some(mut inflater) = self.inflater.take() else { return Ok(false) };
-        inflater.try_finish().map_err(|_| UploadError::Gzip)?;
+        inflater.try_finish().map_err(|_| BodyError::Broken)?;
         let inflated = std::mem::take(inflater.get_mut());
         self.take(&inflated)?;
         Ok(!inflated.is_empty())

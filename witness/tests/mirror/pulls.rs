@@ -119,6 +119,31 @@ async fn a_smaller_tree_that_is_part_of_the_mirrored_one_takes_nothing_back() {
     assert_eq!(shown_size(&log, &world.public(&log, "checkpoint").unwrap()), 600);
 }
 
+/// A log was brought back from a backup, older and without the tiles of the tree before: that was called bad, and kept as
+/// evidence of a rewrite, though the mirror holds what shows that it is part of the same log.
+#[tokio::test]
+async fn a_log_that_was_restored_from_a_backup_is_behind_and_no_fork() {
+    let (world, log, source) = (World::new(), log(), MemorySource::default());
+    let mirror = world.mirror(&[&log]);
+    publish(&source, &log, 600);
+    let trusted = TrustedLog::from(log.key.verifier_key());
+    let client = Client::builder(source.clone(), trusted).memory_cache(0).build();
+    mirror.pull(&client, |_, _| {}).await.unwrap();
+    for path in implied(&log, 600).into_keys() {
+        source.remove(&path);
+    }
+    publish(&source, &log, 300);
+    let pulled = mirror.pull(&client, |_, _| {}).await.unwrap();
+    assert_eq!(pulled, Pulled::Behind { served: log.head(300), known: log.head(600) });
+    let evidence = fs::read_dir(world.path("evidence")).unwrap();
+    assert_eq!(evidence.count(), 0, "nothing speaks against the log");
+    // Another history of the same length does.
+    publish(&source, &log.forked_at(3), 300);
+    let error = mirror.pull(&client, |_, _| {}).await.unwrap_err();
+    assert!(error.is_bad_log(), "{error}");
+    assert_eq!(cases(&world).await.len(), 1);
+}
+
 #[tokio::test]
 async fn a_log_that_is_damaged_or_unknown_is_not_mirrored() {
     let (world, log, source) = (World::new(), log(), MemorySource::default());

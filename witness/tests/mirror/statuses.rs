@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use kiln_tiles::{AddEntries, Note, SignSubtree, Subtree};
+use kiln_tiles::{AddEntries, Cosigner, Note, Policy, SignSubtree, Subtree};
 
 use crate::testing::TestLog;
 use crate::world::{ENTRIES, World, cosigners, framed, log, shown_size, upload};
@@ -153,5 +153,25 @@ async fn a_subtree_is_signed_under_what_is_mirrored_and_not_under_what_is_pendin
     let [line] = lines.lines() else { panic!("{lines:?}") };
     let vkey = cosigners().vkeys()[1].clone();
     assert!(vkey.verify_subtree(log.origin(), subtree, log.hash(subtree), line.signature()));
+    door.close().await;
+}
+
+/// Who had stolen the log's key pushed a tree that no witness had seen: the policy was asked of what the mirror pulled,
+/// and of nothing else.
+#[tokio::test]
+async fn what_is_pushed_must_be_witnessed_as_what_is_pulled() {
+    let (world, log) = (World::new(), log());
+    let witness = Cosigner::ed25519_from_seed("w.example/w".parse().unwrap(), [3; 32]);
+    let (vkey, key) = (log.key.verifier_key(), witness.verifier_key());
+    let policy: Policy = format!("log {vkey}\nwitness w {key}\nquorum w\n").parse().unwrap();
+    let door = world.door(&[&log]).await;
+    door.mirror.logs().trust(vec![policy.trusted_log(log.origin()).unwrap()]);
+    door.add_checkpoint(&log.request(0, 300)).await.expect(403);
+    door.add_entries(&upload(&log, 0, 300, b"", 9)).await.expect(422);
+    let mut request = log.request(0, 300);
+    let line = witness.cosign(&log.checkpoint(300), 5).unwrap();
+    request.checkpoint = request.checkpoint.with(line).unwrap();
+    door.add_checkpoint(&request).await.expect(200);
+    door.mirrored(&log, 0, 300).await;
     door.close().await;
 }

@@ -1,11 +1,11 @@
 //! A mirror in a folder of its own, the least of a client, and what a log sends.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kiln_http::Limits;
 use kiln_tiles::{
@@ -78,6 +78,22 @@ impl World {
     pub(crate) fn public(&self, log: &TestLog, path: &str) -> Option<Vec<u8>> {
         let copy = self.path("copies").join(log.log().origin_hash().to_hex());
         std::fs::read(copy.join("public").join(path)).ok()
+    }
+
+    /// When each file of the mirror was last written, by path.
+    pub(crate) fn written(&self) -> BTreeMap<PathBuf, SystemTime> {
+        let (mut folders, mut files) = (vec![self.folder.path().to_owned()], BTreeMap::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    files.insert(entry.path(), entry.metadata().unwrap().modified().unwrap());
+                }
+            }
+        }
+        files
     }
 
     /// Every file of the copy that readers see, by name.

@@ -25,7 +25,7 @@ use crate::quantity::parse_span;
 use crate::signals;
 use doors::{DoorArgs, Doors};
 use pulling::Pullings;
-use targets::{Target, as_list, targets};
+use targets::{Target, targets};
 
 /// Run a mirror: keeps copies of logs, and cosigns what it has whole (c2sp.org/tlog-mirror).
 ///
@@ -86,6 +86,7 @@ pub(crate) struct Mirror {
 const ROLE: Role = Role {
     name: "mirror",
     example: "mirror.example.com/m1",
+    mark: "mirror\n",
     lost: "The keys are there and what they cosigned is not: started anew, this mirror would cosign a fork of it. Bring \
            the file back as it was when the mirror ended, or make a new mirror under a new name.",
 };
@@ -95,12 +96,13 @@ impl Mirror {
         let files = environment::raise_file_limit();
         let stop = signals::stop("keeping what was taken")?;
         let targets = targets(&self.pull, self.policy.as_deref())?;
-        let lists = Lists::new(&self.logs, as_list(&targets)?)?;
+        let lists = Lists::new(&self.logs)?;
         // A port that is taken makes no mirror.
         let submitters = Submitters::open(&SubmitterOptions { tokens: None, rates: self.rates })?;
         let entrance = Entrance::open(&self.entrance)?;
         let doors = if self.once { None } else { Some(Doors::bind(&self.doors, &entrance, files).await?) };
         let (mirror, vkeys) = self.open(doors.as_ref().map(|doors| doors.prefixes.clone()))?;
+        mirror.logs().trust(targets.iter().map(|target| target.log.clone()).collect());
         let recovered = mirror.recover().await.map_err(Failure::undone)?;
         if recovered > 0 {
             tracing::info!(checkpoints = recovered, "signed what was mirrored before an unexpected end");

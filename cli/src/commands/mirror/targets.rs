@@ -4,7 +4,6 @@ use std::path::Path;
 
 use kiln_client::{AnySource, Client};
 use kiln_tiles::{Policy, TrustedLog, VerifierKey};
-use kiln_witness::LogList;
 
 use crate::failure::Failure;
 use crate::keyed::Keyed;
@@ -79,13 +78,4 @@ fn of_policy(path: &str) -> Result<Vec<Target>, Failure> {
         return Err(Failure::usage("no log of this policy has a URL to pull it from").at(path));
     }
     Ok(targets)
-}
-
-/// These logs in the form of a list: the mirror knows what it pulls.
-pub(super) fn as_list(targets: &[Target]) -> Result<LogList, Failure> {
-    let keys = targets.iter().flat_map(|target| target.log.keys());
-    let lines: String = keys.map(|vkey| format!("\nvkey {vkey}\n")).collect();
-    format!("logs/v0\n{lines}")
-        .parse()
-        .map_err(|error: kiln_witness::ParseLogListError| Failure::usage(error))
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_tiles::KeyName;
-use kiln_witness::LogList;
 
 use crate::cosigning::lists::Lists;
 use crate::cosigning::{self, Role, SystemClock};
@@ -64,6 +63,7 @@ pub(crate) struct Witness {
 const ROLE: Role = Role {
     name: "witness",
     example: "witness.example.com/w1",
+    mark: "",
     lost: "The keys are there and what they cosigned is not: started anew, this witness would cosign a fork of it. \
            Bring the file back as it was when the witness ended, or make a new witness under a new name.",
 };
@@ -72,7 +72,7 @@ impl Witness {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let files = environment::raise_file_limit();
         let stop = signals::stop("answering who asked")?;
-        let lists = Lists::new(&self.logs, LogList::default())?;
+        let lists = Lists::new(&self.logs)?;
         // A port that is taken makes no witness.
         let submitters = Submitters::open(&SubmitterOptions { tokens: None, rates: self.rates })?;
         let entrance = Entrance::open(&self.entrance)?;
