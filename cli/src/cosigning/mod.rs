@@ -5,8 +5,8 @@ pub(crate) mod keys;
 pub(crate) mod lists;
 
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 use std::time::Duration;
+use std::{fs, io};
 
 use kiln_sequencer::Environment;
 use kiln_tiles::KeyName;

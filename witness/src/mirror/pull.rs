@@ -150,7 +150,9 @@ impl Mirror {
         let known = latest.as_ref().map_or_else(TreeHead::empty, Record::head);
         let Update { checkpoint: served, freshness, .. } = match client.update().await {
             // The log has not the tiles any more that would show whether it only went back. The copy has.
-            Err(ClientError::BadLog(BadLog::Rollback(shown))) if shown.served.head().size() < known.size() => {
+            Err(ClientError::BadLog(BadLog::Rollback(shown)))
+                if shown.served.head().size() < known.size() =>
+            {
                 return self.behind(&copy, &shown.served, known).await;
             }
             updated => self.kept_against(updated).await?,

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kiln_http::{
-    Incoming, Method, Request, Response, Share, StaticResource, StatusCode, cors, etag_of,
-    reply, respond,
+    Incoming, Method, Request, Response, Share, StaticResource, StatusCode, cors, etag_of, reply, respond,
 };
 use kiln_storage::ImmutableObjects;
 use kiln_tiles::{BundleCoord, Hash, MAX_ENTRY_SIZE, TileCoord};
