@@ -1,4 +1,5 @@
 //! The end of a log: one swap, which nothing follows.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod common;
 

@@ -50,11 +50,11 @@ fn has_ended(world: &World, server: &Server, size: u64, next: &str) {
     assert!(checkpoint.contains(&format!("\n{size}\n")), "{checkpoint}");
     world.kiln(&["fsck", &server.url, "--vkey", server.field("vkey")]).ok();
     assert_eq!(server.field("size"), size.to_string());
-    assert_eq!(json(server.get("/log.json").expect(200).body)["frozen"], true);
+    assert_eq!(json(&server.get("/log.json").expect(200).body)["frozen"], true);
 }
 
-fn json(bytes: Vec<u8>) -> Value {
-    serde_json::from_slice(&bytes).unwrap()
+fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_frozen_log_is_read_for_ever_and_takes_nothing() {
     let world = world_with_a_log(300);
     let vkey = next_vkey(&world);
     freeze(&world, "log", &vkey);
-    let stored = json(world.read("log/public/log.json"));
+    let stored = json(&world.read("log/public/log.json"));
     assert_eq!((&stored["frozen"], &stored["successor"]["url"]), (&true.into(), &NEXT.into()), "{stored}");
     assert_eq!(stored["successor"]["vkey"], *vkey);
     assert_eq!(stored["origin"], "ended.example/log", "what else it says stays");
@@ -124,7 +124,7 @@ fn the_successor_may_come_later() {
     assert_eq!(first["successor"], Value::Null);
     let server = world.serve(&["log"]);
     has_ended(&world, &server, 5, "takes no more");
-    assert_eq!(json(server.get("/log.json").expect(200).body)["successor"], Value::Null);
+    assert_eq!(json(&server.get("/log.json").expect(200).body)["successor"], Value::Null);
 
     freeze(&world, "log", &next_vkey(&world));
     let again = world.kiln(&["freeze", "log", "--yes", "--json"]).ok().json();
@@ -140,7 +140,7 @@ fn a_log_that_was_never_used_ends_too() {
     let world = World::new();
     world.kiln(&["init", "log", "--origin", "ended.example/log"]).ok();
     freeze(&world, "log", &next_vkey(&world));
-    let stored = json(world.read("log/public/log.json"));
+    let stored = json(&world.read("log/public/log.json"));
     assert_eq!(
         (&stored["origin"], &stored["vkeys"][0]),
         (&"ended.example/log".into(), &(*world.vkey("log")).into())
