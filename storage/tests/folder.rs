@@ -113,3 +113,26 @@ async fn the_folder_of_the_last_partial_tile_goes_with_it() {
     assert!(!partials.join("234.p").exists() && partials.is_dir());
     folder.create(names.map(object).into()).await.expect("it is made again");
 }
+
+/// Two wrote through one folder at once, and the names of files on their way came round after 1024: one file was renamed
+/// into the place of another, and a tile had the bytes of a tile elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_write_at_once_write_each_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = open(root.path(), "a test");
+    let object = |writer: usize, number: usize| {
+        let path: ObjectPath = format!("tile/{writer}/{number:03}").parse().unwrap();
+        Object { body: Bytes::from(path.to_string()), path }
+    };
+    let mut writing = tokio::task::JoinSet::new();
+    for writer in 0..8 {
+        let (folder, objects) = (folder.clone(), (0..256).map(|number| object(writer, number)).collect());
+        writing.spawn(async move { folder.create(objects).await });
+    }
+    let written = writing.join_all().await;
+    assert!(written.iter().all(Result::is_ok), "{written:?}");
+    for (writer, number) in (0..8).flat_map(|writer| (0..256).map(move |number| (writer, number))) {
+        let Object { path, body } = object(writer, number);
+        assert_eq!(folder.read(&path).await.unwrap(), Some(body));
+    }
+}

@@ -14,9 +14,9 @@ mod disk;
 mod partials;
 mod register;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,7 +48,8 @@ impl<D: Disk> Clone for Folder<D> {
 #[derive(Debug)]
 struct Files<D> {
     disk: Arc<D>,
-    new_names: AtomicU64,
+    /// The numbers of files that are on their way to their names.
+    new_names: Mutex<BTreeSet<usize>>,
     /// Held while a mutable object is compared and replaced. Other processes are kept out by the
     /// lock of the head, which only one writer holds.
     replacing: Mutex<()>,
@@ -87,7 +88,7 @@ impl<D: Disk> Folder<D> {
         }
         let head = FolderRegister::new(disk.clone(), root.join("private/head"), owner, Duration::ZERO);
         Ok(Self {
-            files: Arc::new(Files { disk, new_names: AtomicU64::new(0), replacing: Mutex::default() }),
+            files: Arc::new(Files { disk, new_names: Mutex::default(), replacing: Mutex::default() }),
             head,
         })
     }
@@ -159,12 +160,24 @@ impl<D: Disk> MutableObjects for Folder<D> {
     }
 }
 
-/// How many names there are for files on their way to their own; few, so that what crashes leave
-/// behind stays little.
-const NEW_NAMES: u64 = 1024;
-
-/// How many of them are used together, so that nothing else comes round to them.
+/// How many files are on their way to their names together.
 const NEW_AT_ONCE: usize = 256;
+
+/// Files on their way to their names, under names that nobody else has until this is dropped.
+struct NewFiles<'a> {
+    taken: &'a Mutex<BTreeSet<usize>>,
+    numbers: Vec<usize>,
+    paths: Vec<PathBuf>,
+}
+
+impl Drop for NewFiles<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        for number in &self.numbers {
+            taken.remove(number);
+        }
+    }
+}
 
 fn version(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
@@ -195,10 +208,11 @@ impl<D: Disk> Files<D> {
     fn create(&self, objects: &[Object]) -> io::Result<()> {
         let paths: Vec<PathBuf> = objects.iter().map(|object| self.path(&object.path)).collect();
         for (objects, paths) in objects.chunks(NEW_AT_ONCE).zip(paths.chunks(NEW_AT_ONCE)) {
-            let new: Vec<PathBuf> = objects.iter().map(|_| self.new_path()).collect();
-            objects.iter().zip(&new).try_for_each(|(object, new)| self.disk.write(new, &object.body))?;
+            let files = self.new_files(objects.len());
+            let new = &files.paths;
+            objects.iter().zip(new).try_for_each(|(object, new)| self.disk.write(new, &object.body))?;
             if paths.iter().any(|path| self.stands(path)) {
-                self.disk.sync_files(&new)?;
+                self.disk.sync_files(new)?;
             }
             new.iter().zip(paths).try_for_each(|(new, path)| self.rename_making_folders(new, path))?;
         }
@@ -226,16 +240,23 @@ impl<D: Disk> Files<D> {
     }
 
     fn replace(&self, path: &Path, body: &[u8]) -> io::Result<()> {
-        let new = self.new_path();
-        self.disk.write_durably(&new, &[body])?;
-        self.rename_making_folders(&new, path)?;
+        let files = self.new_files(1);
+        for new in &files.paths {
+            self.disk.write_durably(new, &[body])?;
+            self.rename_making_folders(new, path)?;
+        }
         path.parent().map_or(Ok(()), |folder| self.disk.sync_folder(folder))
     }
 
-    /// A name that nothing else uses; one that a crash left behind is overwritten in its turn.
-    fn new_path(&self) -> PathBuf {
-        let number = self.new_names.fetch_add(1, Ordering::Relaxed) % NEW_NAMES;
-        self.disk.root().join("private/new").join(number.to_string())
+    /// So many names that nothing else uses, the first that are free: so that what crashes leave behind stays little, and
+    /// is overwritten in its turn.
+    fn new_files(&self, count: usize) -> NewFiles<'_> {
+        let mut taken = self.new_names.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers: Vec<usize> = (0..).filter(|number| !taken.contains(number)).take(count).collect();
+        taken.extend(&numbers);
+        let folder = self.disk.root().join("private/new");
+        let paths = numbers.iter().map(|number| folder.join(number.to_string())).collect();
+        NewFiles { taken: &self.new_names, numbers, paths }
     }
 
     /// Folders are made when one is missing: for one tile in 256 or fewer. A collector may take an
