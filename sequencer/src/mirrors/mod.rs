@@ -134,6 +134,7 @@ impl<S: Store, G: Register> Line<S, G> {
                 // A newer checkpoint is published already.
                 Err(Fault::Overtaken { .. }) if self.has_newer_than(&published) => {}
                 Err(_) => {
+                    done = None; // it is news again, be it a line that was to be made anew
                     sleep(pause).await;
                     pause = (2 * pause).min(MAX_PAUSE);
                 }

@@ -20,8 +20,11 @@ use crate::witnesses::{WitnessAnswer, WitnessError, first_line};
 /// once more should that have changed meanwhile.
 const TRIES: usize = 3;
 
-/// How often in a row `add-entries` may lead nowhere: the mirror says where to go on, and that is where it was.
+/// How often `add-entries` may lead nowhere: the mirror says where to go on, and that is no further than it was.
 const STANDSTILLS: usize = 4;
+
+/// How often a mirror may name another tree to go on to.
+const OTHER_TREES: usize = 3;
 
 /// A request has no further package from so many bytes on.
 const ENOUGH: usize = 4 << 20;
@@ -84,6 +87,29 @@ struct Cursor {
     ticket: Vec<u8>,
 }
 
+/// How an upload goes. Where a mirror is led in circles, or leads in circles, it comes to an end.
+#[derive(Default)]
+struct Course {
+    /// The furthest next entry that the mirror named.
+    furthest: Option<u64>,
+    standstills: usize,
+    other_trees: usize,
+}
+
+impl Course {
+    /// Whether an answer leads on, or one like it may still be borne; the upload was one to `size`.
+    fn leads_on(&mut self, info: &MirrorInfo, size: u64) -> bool {
+        self.other_trees += usize::from(info.size() != size);
+        // Where it is it may say once without having got anything.
+        if self.furthest.is_none_or(|furthest| furthest < info.next()) {
+            self.furthest = Some(info.next());
+        } else {
+            self.standstills += 1;
+        }
+        self.standstills < STANDSTILLS && self.other_trees <= OTHER_TREES
+    }
+}
+
 impl Push {
     /// Brings the mirror up to a published checkpoint. Returns its lines under that, which are verified.
     pub(super) async fn push<S: Store, G: Register>(
@@ -107,7 +133,7 @@ impl Push {
         published: &SignedCheckpoint,
     ) -> Result<Vec<NoteSignature>, Fault> {
         self.pend(mirror, log, published).await?;
-        let (head, mut standstills) = (published.head(), 0);
+        let (head, mut course) = (published.head(), Course::default());
         // A mirror that was never asked says where it is when it is sent nothing.
         let next = self.next.unwrap_or(head.size()).min(head.size());
         let mut cursor = Cursor { next, size: head.size(), ticket: Vec::new() };
@@ -127,10 +153,7 @@ impl Push {
             if info.size() > head.size() {
                 return Err(Fault::Overtaken { theirs: info.size(), ours: head.size() });
             }
-            // What it never was asked before it may say once without having got anything.
-            let moved = info.next() > cursor.next || info.size() != cursor.size || self.next.is_none();
-            standstills = if moved { 0 } else { standstills + 1 };
-            if standstills == STANDSTILLS {
+            if !course.leads_on(&info, cursor.size) {
                 return Err(Fault::Standstill { next: info.next(), size: info.size() });
             }
             self.next = Some(info.next());

@@ -26,6 +26,8 @@ pub(crate) enum Way {
     WrongKey,
     /// Says that it has nothing, whatever it is sent.
     NothingForEver,
+    /// Says by turns that it has nothing, and one entry.
+    ToAndFro,
     /// Says that it knows a tree of this size.
     Claims(u64),
     Garbage,
@@ -33,12 +35,13 @@ pub(crate) enum Way {
 }
 
 /// The ways that lead to no line.
-pub(crate) const BAD_WAYS: [Way; 10] = [
+pub(crate) const BAD_WAYS: [Way; 11] = [
     Way::Down,
     Way::Stalls,
     Way::WrongSignature,
     Way::WrongKey,
     Way::NothingForEver,
+    Way::ToAndFro,
     Way::Claims(1 << 40),
     Way::Garbage,
     Way::Status(403),
@@ -148,6 +151,11 @@ impl Inner {
         match state.way {
             Way::NothingForEver => {
                 return answer(409, &MirrorInfo::new(state.pending.size(), 0, Vec::new()).unwrap());
+            }
+            Way::ToAndFro => {
+                assert!(state.requests < 1000, "it is asked again and again, without a pause");
+                let next = u64::from(state.requests % 2 == 1);
+                return answer(409, &MirrorInfo::new(state.pending.size(), next, Vec::new()).unwrap());
             }
             Way::Garbage => return answer(202, "x\n"),
             _ => {}

@@ -176,6 +176,7 @@ async fn an_upload_that_is_interrupted_is_resumed() {
     running.stop().await;
 }
 
+/// One that said by turns that it had nothing and one entry, within one push, was sent the same without a pause for ever.
 #[tokio::test(start_paused = true)]
 async fn a_bad_mirror_delays_no_round_and_nothing_of_it_is_published() {
     for way in BAD_WAYS {
@@ -208,5 +209,23 @@ async fn a_tree_that_stays_the_same_is_signed_anew_after_a_while() {
     let requests = world.mirror.requests();
     sleep(REFRESH * 2 + Duration::from_secs(5)).await;
     assert_eq!(world.mirror.requests(), requests + 2);
+    running.stop().await;
+}
+
+/// A mirror was away for the minute in which its line was to be made anew: it was asked again an hour later, and monitors
+/// called it dead.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_could_not_be_made_anew_is_asked_for_again_soon() {
+    let world = World::new();
+    let running = world.run().await;
+    running.add("a few", 3).await;
+    world.is_mirrored().await;
+    sleep(REFRESH - Duration::from_secs(60)).await;
+    world.mirror.does(Way::Down);
+    sleep(Duration::from_secs(120)).await;
+    world.mirror.does(Way::Honest);
+    let requests = world.mirror.requests();
+    sleep(Duration::from_secs(130)).await;
+    assert!(world.mirror.requests() > requests, "it is tried within two minutes");
     running.stop().await;
 }
