@@ -26,7 +26,8 @@ impl Client {
     }
 
     /// What limits count by: the address, and of IPv6 its /64.
-    pub(crate) fn network(self) -> IpAddr {
+    #[must_use]
+    pub fn network(self) -> IpAddr {
         match self.0 {
             IpAddr::V4(_) => self.0,
             IpAddr::V6(v6) => {

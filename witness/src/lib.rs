@@ -45,7 +45,7 @@ pub use cosigners::{Cosigners, CosignersError};
 pub use evidence::{Case, EvidenceError};
 pub use listing::Listing;
 pub use logs::{KnownLogs, KnownLogsError, Log, LogList, Logs, ParseLogListError, PerDay, Taken};
-pub use mirror::{LogCopyError, Mirror, PullError, Pulled, TicketKey};
+pub use mirror::{LogCopyError, Mirror, PullError, PullTurns, Pulled, TicketKey};
 pub use record::Record;
 pub use refusal::Refusal;
 pub use server::{MAX_BODY, Prefixes, Witness};

@@ -31,7 +31,7 @@ pub enum Refusal {
     #[error("{0}")]
     Checkpoint(#[from] ParseCheckpointError),
     /// No list of logs names the origin.
-    #[error("this witness does not know the origin of the checkpoint")]
+    #[error("the origin of the checkpoint is not known here")]
     UnknownOrigin,
     /// Nobody who may has signed it.
     #[error("{0}")]
@@ -58,7 +58,7 @@ pub enum Refusal {
     #[error("the subtree ends behind the tree of the checkpoint")]
     SubtreeOutside,
     /// None of the keys of this witness can sign subtrees.
-    #[error("no key of this witness can sign subtrees")]
+    #[error("none of the keys here can sign subtrees")]
     NoSubtreeKey,
     /// The log has used up what its list grants it a day.
     #[error("more requests than this log may do a day")]
@@ -70,7 +70,7 @@ pub enum Refusal {
     #[error("too many requests are waiting; send it again in a moment")]
     Crowded,
     /// The store or the clock of the witness fails.
-    #[error("the witness cannot cosign at the moment; send it again")]
+    #[error("nothing can be cosigned at the moment; send it again")]
     Unavailable,
 }
 

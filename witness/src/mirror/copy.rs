@@ -379,8 +379,13 @@ async fn tile_at<T: ImmutableObjects + Sync>(
     later: u64,
 ) -> Result<HashTile, LogCopyError> {
     for candidate in [coord, coord.full()] {
-        if let Some(tile) = stored_tile(store, candidate).await? {
-            return tile.prefix(coord.width()).ok_or_else(|| LogCopyError::Tile(object_path(&candidate)));
+        match stored_tile(store, candidate).await {
+            Ok(Some(tile)) => {
+                return tile.prefix(coord.width()).ok_or_else(|| LogCopyError::Tile(object_path(&candidate)));
+            }
+            // What is torn counts as missing: whatever it is made from instead must hash to the tree.
+            Ok(None) | Err(LogCopyError::Tile(_)) => {}
+            Err(error) => return Err(error),
         }
     }
     let damaged = || LogCopyError::Tile(object_path(&coord));

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kiln_http::{BodyError, Incoming, Request, Response, Share, StatusCode, header, reply};
+use kiln_http::{BodyError, Client, Incoming, Request, Response, StatusCode, header, reply};
 use kiln_tiles::{
     AddEntries, Cosignatures, EntryPackage, MIRROR_INFO_MEDIA_TYPE, MirrorInfo, PackageSpan,
     ParseMirrorError, ProofError,
@@ -161,7 +161,7 @@ struct Taken {
 
 impl Mirror {
     /// Takes an upload, in a task of its own: what came is kept, whether or not the client waits for the answer.
-    pub(super) async fn add_entries(&self, request: Request<Incoming>) -> Outcome {
+    pub(super) async fn add_entries(&self, request: Request<Incoming>, client: Client) -> Outcome {
         let (parts, body) = request.into_parts();
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/octet-stream")) {
@@ -170,7 +170,7 @@ impl Mirror {
         let Some(encoding) = Encoding::of(&parts.headers) else {
             return Outcome::Refused(EntriesRefusal::Encoding);
         };
-        let (mirror, share): (_, Share) = (self.clone(), self.0.bodies.empty_share());
+        let (mirror, share) = (self.clone(), self.0.uploads.empty_share(client));
         let mut upload = Upload::new(body, encoding, share);
         let taking = tokio::spawn(async move { mirror.take(&mut upload).await });
         let taken = taking.await.unwrap_or_else(|error| {

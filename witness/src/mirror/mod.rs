@@ -19,6 +19,7 @@
 mod copies;
 mod copy;
 mod entries;
+mod fair;
 mod metrics;
 mod pull;
 mod read;
@@ -55,14 +56,18 @@ use copies::Copies;
 pub use copy::LogCopyError;
 pub(crate) use copy::Settled;
 use copy::{LogCopy, object_path};
+use fair::FairBudget;
 use metrics::MirrorMetrics;
-pub use pull::{PullError, Pulled};
+pub use pull::{PullError, PullTurns, Pulled};
 use read::Resource;
 pub use ticket::TicketKey;
 
-/// The most bytes of requests that are being read and checked, all together. An upload holds 4 MiB and a package, which
+/// The most bytes of uploads that are being read and checked, all together. An upload holds 4 MiB and a package, which
 /// is 16.8 MB at most.
-const BODIES: usize = 256 << 20;
+const UPLOADS: usize = 256 << 20;
+
+/// The same of all other requests, which are small: uploads take nothing from them.
+const BODIES: usize = 16 << 20;
 
 /// The most bytes of bundles and tiles that are being sent, all together.
 const ANSWERS: usize = 256 << 20;
@@ -95,6 +100,7 @@ struct Inner {
     prefixes: Prefixes,
     metrics: Metrics,
     mirror_metrics: MirrorMetrics,
+    uploads: Arc<FairBudget>,
     bodies: ByteBudget,
     answers: ByteBudget,
     checks: Turns,
@@ -132,6 +138,7 @@ impl Mirror {
             prefixes,
             metrics,
             mirror_metrics: MirrorMetrics::default(),
+            uploads: FairBudget::new(UPLOADS),
             bodies: ByteBudget::new(BODIES),
             answers: ByteBudget::new(ANSWERS),
             checks: Turns::default(),
@@ -206,7 +213,7 @@ impl Mirror {
         self.0.reads.run(move || store.mirrored(origin_hash)).await
     }
 
-    async fn route(&self, request: Request<Incoming>) -> (&'static str, Response) {
+    async fn route(&self, request: Request<Incoming>, client: Client) -> (&'static str, Response) {
         if let Some(response) = kiln_http::health(&request, self) {
             return ("health", response);
         }
@@ -217,7 +224,7 @@ impl Mirror {
             }
             ("/sign-subtree", &Method::POST) => ("/sign-subtree", self.answer("sign-subtree", request).await),
             ("/add-entries", &Method::POST) => {
-                let outcome = self.add_entries(request).await;
+                let outcome = self.add_entries(request, client).await;
                 self.0.metrics.count_outcome("add-entries", outcome.name());
                 ("/add-entries", outcome.into_response())
             }
@@ -416,8 +423,8 @@ impl From<StoreError> for entries::EntriesRefusal {
 }
 
 impl Handler for Mirror {
-    async fn handle(&self, request: Request<Incoming>, _client: Client) -> Response {
-        let (route, response) = self.route(request).await;
+    async fn handle(&self, request: Request<Incoming>, client: Client) -> Response {
+        let (route, response) = self.route(request, client).await;
         self.0.metrics.count_answer(route, response.status().as_u16());
         response
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use kiln_client::{BadLog, Client, ClientError, CopyError, Existing, Freshness, Source, Update};
 use kiln_tiles::{AddCheckpoint, Note, Proof, SignedCheckpoint, TreeHead};
 
+use tokio::sync::Semaphore;
+
 use super::copy::LogCopyError;
 use super::{FolderCopy, Mirror};
 use crate::evidence::Case;
@@ -19,6 +21,9 @@ use crate::submission::Submission;
 
 /// After how many seconds the same tree is cosigned anew, so that monitors see that the mirror lives.
 const COSIGNED_AGAIN_AFTER: u64 = 3_600;
+
+/// So many more logs are looked at than are copied at once.
+const LOOKS: usize = 16;
 
 /// What a pull did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +46,22 @@ pub enum Pulled {
         /// What it signed before.
         known: TreeHead,
     },
+}
+
+/// Turns of pulls that go on side by side. One that waits to copy holds up no look at another log.
+#[derive(Debug)]
+pub struct PullTurns {
+    looks: Semaphore,
+    copies: Semaphore,
+}
+
+impl PullTurns {
+    /// So many logs are copied at once, and more are looked at.
+    #[must_use]
+    pub fn new(copies: usize) -> Self {
+        let copies = copies.clamp(1, Semaphore::MAX_PERMITS - LOOKS);
+        Self { looks: Semaphore::new(copies + LOOKS), copies: Semaphore::new(copies) }
+    }
 }
 
 /// Why a log was not pulled. What is mirrored stays as it is.
@@ -129,7 +150,20 @@ impl Mirror {
         client: &Client<S>,
         progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Pulled, PullError> {
-        let pulled = self.try_pull(client, progress).await;
+        self.pull_in_turn(client, &PullTurns::new(1), progress).await
+    }
+
+    /// The same, in turn with the pulls of other logs.
+    ///
+    /// # Errors
+    /// See [`PullError`].
+    pub async fn pull_in_turn<S: Source + 'static>(
+        &self,
+        client: &Client<S>,
+        turns: &PullTurns,
+        progress: impl FnMut(u64, u64) + Send,
+    ) -> Result<Pulled, PullError> {
+        let pulled = self.try_pull(client, turns, progress).await;
         let outcome = pulled.as_ref().map_or_else(PullError::outcome, Pulled::outcome);
         let well = matches!(pulled, Ok(Pulled::Grown { .. } | Pulled::Same(_)));
         let time = well.then(|| self.0.clock.unix_time());
@@ -142,8 +176,10 @@ impl Mirror {
     async fn try_pull<S: Source + 'static>(
         &self,
         client: &Client<S>,
+        turns: &PullTurns,
         progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Pulled, PullError> {
+        let looking = turns.looks.acquire().await;
         let origin_hash = self.origin_hash_of(client)?;
         let copy = self.copy(origin_hash).await?;
         let latest = self.latest(origin_hash).await?;
@@ -172,7 +208,11 @@ impl Mirror {
             return Ok(Pulled::Same(served.head()));
         }
         let pending = self.pend_pulled(client, latest.as_ref(), &served).await?;
-        self.fill(client, &copy, pending.head(), progress).await?;
+        drop(looking);
+        {
+            let _copying = turns.copies.acquire().await;
+            self.fill(client, &copy, pending.head(), progress).await?;
+        }
         self.finish(&copy, &pending).await?;
         let from = mirrored.map_or(0, |mirrored| mirrored.head().size());
         Ok(Pulled::Grown { from, head: pending.head() })

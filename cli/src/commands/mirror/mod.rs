@@ -65,7 +65,7 @@ pub(crate) struct Mirror {
     /// How long after a look at a log that is pulled the next one is.
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
     interval: Duration,
-    /// How many logs are pulled at once. Each may take up to 100 MiB of memory while it is copied.
+    /// How many logs are copied at once. Each may take up to 100 MiB of memory meanwhile.
     #[arg(long, value_name = "N", default_value_t = 4)]
     pulls_at_once: usize,
     /// Pull each log once, listen nowhere, and end: with exit code 1 if one is bad, 3 if one could not be pulled.

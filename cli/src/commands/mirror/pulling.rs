@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_client::{AnySource, Client};
-use kiln_witness::{Mirror, PullError, Pulled};
+use kiln_witness::{Mirror, PullError, PullTurns, Pulled};
 use serde_json::json;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::targets::Target;
@@ -31,7 +30,7 @@ struct Pulling {
 /// All logs that are pulled. At most so many of them at once are copied.
 pub(super) struct Pullings {
     pullings: Vec<Pulling>,
-    turns: Arc<Semaphore>,
+    turns: Arc<PullTurns>,
 }
 
 impl Pullings {
@@ -42,7 +41,7 @@ impl Pullings {
             Ok(Pulling { mirror, client, origin, told: "", behind: 0 })
         };
         let pullings = targets.iter().map(pulling).collect::<Result<_, Failure>>()?;
-        Ok(Self { pullings, turns: Arc::new(Semaphore::new(at_once.max(1))) })
+        Ok(Self { pullings, turns: Arc::new(PullTurns::new(at_once)) })
     }
 
     /// Follows all logs until the process is told to stop. What is copied by then is, and the rest another time.
@@ -68,10 +67,7 @@ impl Pullings {
         let mut pulled = JoinSet::new();
         for pulling in self.pullings {
             let turns = self.turns.clone();
-            pulled.spawn(async move {
-                let _turn = turns.acquire_owned().await;
-                (pulling.origin.clone(), pulling.pull().await)
-            });
+            pulled.spawn(async move { (pulling.origin.clone(), pulling.pull(&turns).await) });
         }
         let mut worst: Option<Failure> = None;
         loop {
@@ -94,16 +90,13 @@ impl Pullings {
 }
 
 impl Pulling {
-    async fn pull(&self) -> Result<Pulled, PullError> {
-        self.mirror.pull(&self.client, |_, _| {}).await
+    async fn pull(&self, turns: &PullTurns) -> Result<Pulled, PullError> {
+        self.mirror.pull_in_turn(&self.client, turns, |_, _| {}).await
     }
 
-    async fn follow(&mut self, every: Duration, turns: &Semaphore) {
+    async fn follow(&mut self, every: Duration, turns: &PullTurns) {
         loop {
-            let outcome = {
-                let _turn = turns.acquire().await;
-                self.pull().await
-            };
+            let outcome = self.pull(turns).await;
             self.note(&outcome);
             tokio::time::sleep(every).await;
         }
@@ -114,6 +107,7 @@ impl Pulling {
         let origin = &self.origin;
         self.behind = if matches!(outcome, Ok(Pulled::Behind { .. })) { self.behind + 1 } else { 0 };
         let what = match outcome {
+            Err(PullError::Forked { .. }) => "forked",
             Ok(Pulled::Behind { .. }) if self.behind < BEHIND_IN_A_ROW => return,
             Ok(Pulled::Behind { .. }) => "behind",
             Ok(_) => "well",
