@@ -312,6 +312,28 @@ mod tests {
         assert_eq!(quota(), None, "nobody says otherwise");
     }
 
+    /// A quorum that is not asked for in a later run must not leave the log behind without it.
+    #[test]
+    fn what_is_trusted_has_its_quorum_whatever_lists_say_and_is_not_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = KnownLogs::open(folder.path()).unwrap();
+        let witness = kiln_tiles::Cosigner::ed25519_from_seed("w".parse().unwrap(), [9; 32]).verifier_key();
+        let policy = format!("log {}\nwitness w {witness}\nquorum w\n", vkey("a", 1));
+        let policy: kiln_tiles::Policy = policy.parse().unwrap();
+        known.trust(vec![policy.trusted_log("a").unwrap()]);
+        assert!(!known.is_empty() && known.to_list().len() == 1);
+        let is_open = |origin: &str| known.now().get(origin).unwrap().quorum.is_none();
+        assert!(!is_open("a"));
+        known.take(&[list(&[("a", 1, ""), ("a", 2, ""), ("b", 3, "")])]).unwrap();
+        assert!(!is_open("a") && is_open("b"));
+        assert_eq!((keys_of(&known, "a"), known.to_list().len()), (2, 3));
+        let known = KnownLogs::open(folder.path()).unwrap();
+        known.trust(vec![policy.trusted_log("a").unwrap()]);
+        fs::write(folder.path().join(DISABLED), "a\n").unwrap();
+        known.take(&[]).unwrap();
+        assert_eq!((keys_of(&known, "a"), known.to_list().len()), (0, 1));
+    }
+
     #[test]
     fn the_keys_of_a_log_are_bounded() {
         let folder = tempfile::tempdir().unwrap();

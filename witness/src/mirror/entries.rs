@@ -196,16 +196,12 @@ impl Mirror {
         let taken = self.take_packages(upload, &accepted).await?;
         let Accepted { copy, pending, .. } = &accepted;
         if !taken.complete {
-            let latest = self.latest(copy.origin_hash()).await?.ok_or(EntriesRefusal::NoPending)?;
-            return Ok(Outcome::More(self.info(copy, Some(pending), &latest)?));
+            return Ok(Outcome::More(self.info(copy, Some(pending)).await?));
         }
         match self.finish(copy, pending).await {
             Ok(lines) => Ok(Outcome::Mirrored(lines)),
             // Somebody else led the mirror further meanwhile.
-            Err(Refusal::Conflict(_)) => {
-                let latest = self.latest(copy.origin_hash()).await?.ok_or(EntriesRefusal::NoPending)?;
-                Ok(Outcome::Conflict(self.info(copy, None, &latest)?))
-            }
+            Err(Refusal::Conflict(_)) => Ok(Outcome::Conflict(self.info(copy, None).await?)),
             Err(_) => Err(EntriesRefusal::Unavailable),
         }
     }
@@ -221,12 +217,12 @@ impl Mirror {
         let known = self.pending_of(&copy, &header, &latest, mirrored.as_ref());
         let mirrored = mirrored.map_or(0, |record| record.head().size());
         let Some(pending) = known.filter(|pending| pending.head().size() >= mirrored) else {
-            return Ok(Err(self.info(&copy, None, &latest)?));
+            return Ok(Err(self.info(&copy, None).await?));
         };
         let next = copy.next_entry();
         let excess = header.end().min(next).saturating_sub(header.start());
         if header.start() > next || excess > MAX_EXCESS {
-            return Ok(Err(self.info(&copy, Some(&pending), &latest)?));
+            return Ok(Err(self.info(&copy, Some(&pending)).await?));
         }
         Ok(Ok(Accepted { copy, header, pending }))
     }
@@ -248,14 +244,11 @@ impl Mirror {
     }
 
     /// Where to go on: up to the pending checkpoint of the upload, if there is anything left of it, else to the latest.
-    fn info(
-        &self,
-        copy: &FolderCopy,
-        pending: Option<&Record>,
-        latest: &Record,
-    ) -> Result<MirrorInfo, EntriesRefusal> {
+    async fn info(&self, copy: &FolderCopy, pending: Option<&Record>) -> Result<MirrorInfo, EntriesRefusal> {
         let next = copy.next_entry();
-        let record = pending.filter(|pending| next <= pending.head().size()).unwrap_or(latest);
+        // Read behind it: what is held is never further than what is pending.
+        let latest = self.latest(copy.origin_hash()).await?.ok_or(EntriesRefusal::NoPending)?;
+        let record = pending.filter(|pending| next <= pending.head().size()).unwrap_or(&latest);
         let ticket = self.0.tickets.issue(copy.origin_hash(), record);
         MirrorInfo::new(record.head().size(), next, ticket).ok_or(EntriesRefusal::Unavailable)
     }
