@@ -3,9 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use kiln_client::{Client, MemorySource};
+use bytes::Bytes;
+use kiln_client::{Client, MemorySource, Source, SourceError};
 use kiln_tiles::TrustedLog;
-use kiln_witness::{PullError, Pulled};
+use kiln_witness::{PullError, PullTurns, Pulled};
 
 use crate::testing::TestLog;
 use crate::world::{World, implied, log, shown_size, upload};
@@ -161,4 +162,41 @@ async fn a_log_that_is_damaged_or_unknown_is_not_mirrored() {
     publish(&source, &log, 600);
     mirror.pull(&client(&source, &log), |_, _| {}).await.unwrap();
     assert_eq!(shown_size(&log, &world.public(&log, "checkpoint").unwrap()), 600);
+}
+
+/// A log whose entries never come.
+struct Slow(MemorySource);
+
+impl Source for Slow {
+    async fn fetch(&self, path: &str, limit: usize) -> Result<Option<Bytes>, SourceError> {
+        if path.starts_with("tile/entries/") {
+            std::future::pending::<()>().await;
+        }
+        self.0.fetch(path, limit).await
+    }
+}
+
+/// The first copies of a few slow logs took all turns: no other log was even looked at, for days.
+#[tokio::test]
+async fn a_copy_that_takes_long_holds_up_no_look_at_another_log() {
+    let (world, slow, log) = (World::new(), TestLog::new("example.com/slow"), log());
+    let mirror = world.mirror(&[&slow, &log]);
+    let (of_slow, source) = (MemorySource::default(), MemorySource::default());
+    publish(&of_slow, &slow, 300);
+    publish(&source, &log, 300);
+    mirror.pull(&client(&source, &log), |_, _| {}).await.unwrap();
+    let turns = PullTurns::new(1);
+    let of_slow = Client::new(Slow(of_slow), TrustedLog::from(slow.key.verifier_key()));
+    let copying = mirror.pull_in_turn(&of_slow, &turns, |_, _| {});
+    let client = client(&source, &log);
+    let looking = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        mirror.pull_in_turn(&client, &turns, |_, _| {}).await.unwrap()
+    };
+    tokio::select! {
+        _ = copying => panic!("its entries never come"),
+        pulled = tokio::time::timeout(Duration::from_secs(10), looking) => {
+            assert_eq!(pulled.expect("it waits for no turn"), Pulled::Same(log.head(300)));
+        }
+    }
 }
