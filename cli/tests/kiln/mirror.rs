@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use kiln_tiles::{Checkpoint, Hash, Note, VerifierKey};
+use kiln_tiles::{AddCheckpoint, Checkpoint, Hash, Note, Proof, VerifierKey};
 
 use crate::world::{Server, World, free_address};
 
@@ -176,6 +176,12 @@ fn a_policy_says_what_is_mirrored() {
     let pull = format!("{vkey}={url}");
     let by_key = ["mirror", "n", "--name", "n.example/1", "--pull", &pull, "--policy", "policy", "--once"];
     world.kiln(&by_key).fails(1, &["w"]);
+    // Nor by who pushes it: anybody can, who has the checkpoint.
+    let note = server.get("/checkpoint").expect(200).body;
+    let request = AddCheckpoint { old: 0, proof: Proof::default(), checkpoint: Note::parse(&note).unwrap() };
+    let mirror = world.mirror(&free_address(), &["m", "--pull", "policy"]);
+    mirror.post("/add-checkpoint", request.to_string().as_bytes()).expect(403);
+    assert_eq!(mirror.stop(), Some(0));
     assert_eq!(server.stop(), Some(0));
     let address = url.strip_prefix("http://").unwrap().to_owned();
     let server = world.serve(&["log", "--policy", "policy", "--listen", &address]);
