@@ -160,13 +160,15 @@ impl<S: Store, G: Register> LogServer<S, G> {
     }
 
     async fn sequence(&self, entries: Vec<Entry>, wait: Wait, deadline: Instant) -> Result<Answer, Response> {
-        self.submit_entries(entries, wait, deadline).await.map_err(|refusal| match refusal {
-            // It ended while the body was read.
-            Refusal::Closed if let Err(frozen) = self.not_frozen() => frozen.into_response(),
-            Refusal::Closed => {
-                reply::unavailable(1, format!("{refusal} ({})\n", self.shared.state().status.public()))
+        self.submit_entries(entries, wait, deadline).await.map_err(|refusal| {
+            match (refusal, self.not_frozen()) {
+                // It ended while the body was read.
+                (Refusal::Closed, Err(frozen)) => frozen.into_response(),
+                (Refusal::Closed, Ok(_)) => {
+                    reply::unavailable(1, format!("{refusal} ({})\n", self.shared.state().status.public()))
+                }
+                _ => reply::unavailable(1, format!("{refusal}\n")),
             }
-            _ => reply::unavailable(1, format!("{refusal}\n")),
         })
     }
 
