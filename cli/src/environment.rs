@@ -38,6 +38,11 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     (!value.is_empty()).then_some(value)
 }
 
+/// A key or a name, as it stands in the name of a variable.
+pub(crate) fn in_variable(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
+}
+
 /// All variables whose names begin like this and that are texts, in the order of their names.
 pub(crate) fn variables(prefix: &str) -> Vec<(String, String)> {
     let text =

@@ -57,7 +57,7 @@ impl KeyArgs {
     /// From now on the variables are those of one log among several: for `releases`, KILN_KEY_RELEASES and
     /// KILN_ML_DSA_KEY_RELEASES.
     pub(crate) fn name_variables(&mut self, log: &str) {
-        self.suffix = format!("_{}", log.to_ascii_uppercase().replace('-', "_"));
+        self.suffix = format!("_{}", environment::in_variable(log));
     }
 
     /// The key that was given; `None` where none was.

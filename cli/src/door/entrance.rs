@@ -1,18 +1,21 @@
 //! What listeners speak, and whom they take their clients for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kiln_http::{
-    Acme, AcmeOptions, Certificates, Domain, Identity, LETS_ENCRYPT, Limits, Listener, Network, ProxyHeader,
-    Tls, TrustedProxies,
+    Acme, AcmeOptions, Certificates, Domain, Handler, Identity, LETS_ENCRYPT, Limits, Listener, Network,
+    ProxyHeader, Tls, TrustedProxies,
 };
 use kiln_sequencer::Environment;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use super::cache::Folder;
 use super::changes::{Changes, named};
 use crate::environment::System;
 use crate::failure::Failure;
+use crate::signals::{Stop, stopped};
 use crate::{files, keys, listeners};
 
 /// What an operator sets of all public listeners of a server.
@@ -107,9 +110,21 @@ impl Entrance {
     }
 
     /// A socket that speaks what was said.
-    pub(crate) fn listener(&self, tcp: TcpListener) -> Listener {
+    fn listener(&self, tcp: TcpListener) -> Listener {
         let tls = self.certificates.as_ref().map(Tls::new);
         Listener::from(tcp).with_tls(tls).behind(self.proxies.clone())
+    }
+
+    /// Has a public listener answer, until `stop` says so.
+    pub(crate) fn serve<H: Handler>(
+        &self,
+        served: &mut JoinSet<()>,
+        tcp: TcpListener,
+        limits: Limits,
+        handler: Arc<H>,
+        stop: &Stop,
+    ) {
+        served.spawn(kiln_http::serve(self.listener(tcp), limits, handler, stopped(stop.clone())));
     }
 
     /// These limits, with what was said of clients.

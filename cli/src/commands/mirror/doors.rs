@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::door::{Entrance, Submitters, WithDoor};
 use crate::failure::Failure;
 use crate::listeners::{bind, bind_some, connections_within, serve_admin, without_slash};
-use crate::signals::{Stop, stopped};
+use crate::signals::Stop;
 
 /// Where a mirror answers.
 #[derive(Clone, Debug, clap::Args)]
@@ -83,20 +83,10 @@ impl Doors {
         let door = |role| Arc::new(Gated::new(Door { mirror: mirror.clone(), role }, gate.clone()));
         let monitoring = self.prefixes.monitoring.clone();
         let front = if self.reads.is_some() { Role::Submissions(monitoring) } else { Role::All };
-        served.spawn(kiln_http::serve(
-            entrance.listener(self.front),
-            limits,
-            door(front),
-            stopped(stop.clone()),
-        ));
+        entrance.serve(&mut served, self.front, limits, door(front), stop);
         if let Some(reads) = self.reads {
             tracing::info!(address = ?reads.local_addr().ok(), "listener of reads");
-            served.spawn(kiln_http::serve(
-                entrance.listener(reads),
-                limits,
-                door(Role::Reads),
-                stopped(stop.clone()),
-            ));
+            entrance.serve(&mut served, reads, limits, door(Role::Reads), stop);
         }
         if let Some(admin) = self.admin {
             let probe = WithDoor::new(mirror.clone(), Some(gate.clone()), entrance.certificates());

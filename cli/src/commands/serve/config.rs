@@ -17,10 +17,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::doors::DoorArgs;
 use super::log::{LogArgs, LogPlan};
-use super::logs::Place;
-use crate::environment;
+use super::logs::{Place, comparable_host};
+use crate::environment::{self, in_variable};
 use crate::failure::Failure;
-use crate::reading::host_of;
 use crate::store::StorePlace;
 use flags::{Flags, Word};
 pub(crate) use mistakes::Mistakes;
@@ -178,8 +177,7 @@ impl ConfiguredLog {
 
     /// Where it answers.
     pub(super) fn place(&self) -> Place {
-        let host = self.plan.args.url.as_deref().and_then(host_of).map(|host| host.to_ascii_lowercase());
-        Place { host, path: self.path.clone() }
+        Place { host: self.plan.args.url.as_deref().and_then(comparable_host), path: self.path.clone() }
     }
 }
 
@@ -205,7 +203,7 @@ fn names(logs: &[Spanned<DeTable<'_>>], mistakes: &mut Mistakes) -> Vec<Option<S
         let name = value.and_then(|value| value.get_ref().as_str()).filter(|name| is_name(name));
         match (name, value) {
             (Some(name), Some(value))
-                if names.iter().flatten().any(|other| variable(other) == variable(name)) =>
+                if names.iter().flatten().any(|other| in_variable(other) == in_variable(name)) =>
             {
                 mistakes.at(Some(value.span()), format!("another log is called {name}"));
             }
@@ -225,11 +223,6 @@ fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= 63
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-}
-
-/// A key or a name, as it stands in a variable.
-pub(super) fn variable(key: &str) -> String {
-    key.to_ascii_uppercase().replace('-', "_")
 }
 
 fn path_of(url: &str) -> String {
@@ -274,7 +267,7 @@ impl<'a> Overrides<'a> {
     /// Those of a log: KILN_SERVE_LOG_<NAME>_<KEY>. The variable, the key as it stands in it, and the value. Where `a` and
     /// `a-b` are logs, one that begins with A_B is of the second.
     fn of_log(&mut self, name: &str, names: &[Option<String>]) -> Vec<(&'a str, &'a str, &'a str)> {
-        let begins = |name: &str| format!("{PREFIX}LOG_{}_", variable(name));
+        let begins = |name: &str| format!("{PREFIX}LOG_{}_", in_variable(name));
         let own = begins(name);
         let longer: Vec<_> = names
             .iter()

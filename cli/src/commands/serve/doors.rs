@@ -12,7 +12,7 @@ use super::logs::{Logs, ServedLog};
 use crate::door::{Entrance, EntranceOptions, WithDoor};
 use crate::failure::Failure;
 use crate::listeners::{bind, bind_some, connections_within, serve_admin, without_slash};
-use crate::signals::{Stop, stopped};
+use crate::signals::Stop;
 
 /// Where the process answers.
 #[derive(Clone, Debug, clap::Args)]
@@ -85,19 +85,9 @@ impl Doors {
         let mut served = JoinSet::new();
         let door = |role| Arc::new(Door { logs: logs.clone(), role });
         let front = if self.reads.is_some() { Role::Submissions } else { Role::All };
-        served.spawn(kiln_http::serve(
-            entrance.listener(self.front),
-            limits,
-            door(front),
-            stopped(stop.clone()),
-        ));
+        entrance.serve(&mut served, self.front, limits, door(front), stop);
         if let Some(reads) = self.reads {
-            served.spawn(kiln_http::serve(
-                entrance.listener(reads),
-                limits,
-                door(Role::Reads),
-                stopped(stop.clone()),
-            ));
+            entrance.serve(&mut served, reads, limits, door(Role::Reads), stop);
         }
         if let Some(admin) = self.admin {
             serve_admin(

@@ -13,6 +13,7 @@ use super::doors::Role;
 use super::expositions;
 use super::front::Front;
 use crate::door::with_gate;
+use crate::reading;
 
 /// How long those wait who ask for a log that is out of order: it is tried again about as often.
 const RETRY_SECS: u32 = 10;
@@ -203,20 +204,15 @@ fn unavailable(why: &'static str) -> Response {
 
 /// The host that a request names, without a port.
 fn host_of(request: &Request<Incoming>) -> Option<String> {
-    let named = || host_in(request.headers().get(header::HOST)?.to_str().ok()?);
-    request.uri().host().map(without_brackets).or_else(named)
+    match request.uri().authority() {
+        Some(authority) => comparable_host(&format!("http://{authority}/")),
+        None => comparable_host(&format!("http://{}/", request.headers().get(header::HOST)?.to_str().ok()?)),
+    }
 }
 
-/// The host of `host:port`.
-fn host_in(authority: &str) -> Option<String> {
-    let uri: Uri = format!("http://{authority}/").parse().ok()?;
-    uri.host().map(without_brackets)
-}
-
-/// As a URL's host is told elsewhere: in lower case, and an address of IPv6 by itself.
-fn without_brackets(host: &str) -> String {
-    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    inner.unwrap_or(host).trim_end_matches('.').to_ascii_lowercase()
+/// The host of a URL, as hosts are compared.
+pub(super) fn comparable_host(url: &str) -> Option<String> {
+    Some(reading::host_of(url)?.trim_end_matches('.').to_ascii_lowercase())
 }
 
 /// The same request target, with another path, which is a part of the old one.

@@ -74,18 +74,16 @@ async fn run_one(plan: LogPlan, doors: &DoorArgs, output: Output) -> Result<(), 
     // Files are read again at SIGHUP; where there are none it does nothing, from the start.
     let (stop, _hangups) = (signals::stop("finishing the round")?, Hangups::new()?);
     plan.check()?;
-    let doors = Doors::bind(doors).await;
+    let doors = Doors::bind(doors).await.map(|doors| (doors.own_urls().of(&plan.args, ""), doors));
     let make = !plan.store.has_log().await?;
     if make && doors.is_err() {
         return doors.map(drop); // and nothing was made
     }
-    let urls = doors.as_ref().ok().map(|doors| doors.own_urls().of(&plan.args, ""));
-    let opened = plan.open(make, urls.as_ref()).await?;
-    let (doors, urls) = match (doors, urls) {
-        (Ok(doors), Some(urls)) => (doors, urls),
+    let opened = plan.open(make, doors.as_ref().ok().map(|(urls, _)| urls)).await?;
+    let (urls, doors) = match doors {
+        Ok(bound) => bound,
         // Who has the port is most often who has the store.
-        (Err(taken), _) => return Err(opened.holder().await.unwrap_or(taken)),
-        (Ok(_), None) => unreachable!("listeners that are bound have URLs"),
+        Err(taken) => return Err(opened.holder().await.unwrap_or(taken)),
     };
     let begun = plan.begin(opened, &urls)?;
     let log = ServedLog { front: begun.front(), gate: begun.gate(), read_url: urls.reads.as_str().into() };

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::door::{Entrance, Submitters, WithDoor};
 use crate::failure::Failure;
 use crate::listeners::{bind, bind_some, connections_within, serve_admin, without_slash};
-use crate::signals::{Stop, stopped};
+use crate::signals::Stop;
 
 /// Where a witness answers.
 #[derive(Clone, Debug, clap::Args)]
@@ -69,7 +69,7 @@ impl Doors {
         let mut served = JoinSet::new();
         tracing::info!(address = ?self.front.local_addr().ok(), "listener");
         let front = Arc::new(Gated::new(witness.clone(), submitters.gate().clone()));
-        served.spawn(kiln_http::serve(entrance.listener(self.front), limits, front, stopped(stop.clone())));
+        entrance.serve(&mut served, self.front, limits, front, stop);
         if let Some(admin) = self.admin {
             let probe =
                 WithDoor::new(witness.clone(), Some(submitters.gate().clone()), entrance.certificates());

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
 use super::mistakes::Mistakes;
-use super::variable;
+use crate::environment::in_variable;
 
 /// A flag and its value, if it takes one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,7 +63,7 @@ impl Flags {
             let Some(arg) = self
                 .command
                 .get_arguments()
-                .find(|arg| arg.get_long().is_some_and(|long| variable(long) == *key))
+                .find(|arg| arg.get_long().is_some_and(|long| in_variable(long) == *key))
             else {
                 mistakes.at(None, format!("{name} is set, and there is no such key"));
                 continue;
