@@ -164,32 +164,17 @@ impl Witness {
         }
     }
 
-    /// Reads the request, and does what it asks for in a task of its own: who has begun to grant signs, whether or not
-    /// the client waits for it.
+    /// Answers what a log asks for.
     async fn answer(&self, call: &'static str, request: Request<Incoming>) -> Response {
-        let mut share = self.0.bodies.empty_share();
-        let body = match read_body(request.into_body(), MAX_BODY, BODY_TIMEOUT, &mut share).await {
-            Ok(body) => body,
-            Err(error) => {
-                self.0.metrics.count_outcome(call, "unread");
-                return error.into_response();
-            }
-        };
         let witness = self.clone();
-        let working = tokio::spawn(async move {
-            let done = match call {
-                "add-checkpoint" => witness.add_checkpoint(body).await,
-                _ => witness.sign_subtree(body).await,
+        let work = move |body| async move {
+            let lines = match call {
+                "add-checkpoint" => witness.add_checkpoint(body).await?,
+                _ => sign_subtree(body, &witness.0.logs, &witness.0.cosigners, &witness.0.checks).await?,
             };
-            drop(share);
-            done
-        });
-        let done = working.await.unwrap_or_else(|error| {
-            tracing::error!(%error, call, "a request was not answered");
-            Err(Refusal::Unavailable)
-        });
-        self.0.metrics.count_outcome(call, done.as_ref().map_or_else(Refusal::outcome, |_| "cosigned"));
-        done.map_or_else(Refusal::into_response, |lines| reply::text(StatusCode::OK, lines.to_string()))
+            Ok(lines.to_string())
+        };
+        answer_small(call, "cosigned", request, (&self.0.bodies, &self.0.metrics), work).await
     }
 
     /// [add-checkpoint]. This process may end after any line:
@@ -226,16 +211,6 @@ impl Witness {
         Cosignatures::new(lines).ok_or(Refusal::Unavailable)
     }
 
-    /// [sign-subtree](https://c2sp.org/tlog-witness#sign-subtree): needs no state, since its own cosignature says that
-    /// the checkpoint was granted.
-    async fn sign_subtree(&self, request: Bytes) -> Result<Cosignatures, Refusal> {
-        let (logs, cosigners) = (self.0.logs.now(), self.0.cosigners.clone());
-        let open = move || SubtreeRequest::open(&request, &logs, cosigners.vkeys());
-        let SubtreeRequest { origin, subtree, hash } = self.0.checks.run(open).await?;
-        let lines = self.0.cosigners.cosign_subtree(origin, subtree, hash).await;
-        Cosignatures::new(lines).ok_or(Refusal::NoSubtreeKey)
-    }
-
     /// The [monitor retrieval mechanism](https://c2sp.org/tlog-witness#monitor-retrieval-mechanism).
     async fn checkpoint(&self, request: &Request<Incoming>, origin_hash: Hash) -> Response {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -261,6 +236,55 @@ impl Witness {
             }
         }
     }
+}
+
+/// Reads a small request, and does its `work` in a task of its own: who has begun to grant signs, whether or not the
+/// client waits for it. `granted` is what metrics call a request that got what it asked for.
+pub(crate) async fn answer_small<W>(
+    call: &'static str,
+    granted: &'static str,
+    request: Request<Incoming>,
+    (bodies, metrics): (&ByteBudget, &Metrics),
+    work: impl FnOnce(Bytes) -> W,
+) -> Response
+where
+    W: Future<Output = Result<String, Refusal>> + Send + 'static,
+{
+    let mut share = bodies.empty_share();
+    let body = match read_body(request.into_body(), MAX_BODY, BODY_TIMEOUT, &mut share).await {
+        Ok(body) => body,
+        Err(error) => {
+            metrics.count_outcome(call, "unread");
+            return error.into_response();
+        }
+    };
+    let work = work(body);
+    let working = tokio::spawn(async move {
+        let done = work.await;
+        drop(share);
+        done
+    });
+    let done = working.await.unwrap_or_else(|error| {
+        tracing::error!(%error, call, "a request was not answered");
+        Err(Refusal::Unavailable)
+    });
+    metrics.count_outcome(call, done.as_ref().map_or_else(Refusal::outcome, |_| granted));
+    done.map_or_else(Refusal::into_response, |body| reply::text(StatusCode::OK, body))
+}
+
+/// [sign-subtree](https://c2sp.org/tlog-witness#sign-subtree): needs no state, since a cosignature of one's own says that
+/// the checkpoint was granted.
+pub(crate) async fn sign_subtree(
+    request: Bytes,
+    logs: &KnownLogs,
+    cosigners: &Cosigners,
+    checks: &Turns,
+) -> Result<Cosignatures, Refusal> {
+    let (logs, own) = (logs.now(), cosigners.clone());
+    let open = move || SubtreeRequest::open(&request, &logs, own.vkeys());
+    let SubtreeRequest { origin, subtree, hash } = checks.run(open).await?;
+    let lines = cosigners.cosign_subtree(origin, subtree, hash).await;
+    Cosignatures::new(lines).ok_or(Refusal::NoSubtreeKey)
 }
 
 /// `/<64 hex digits>/checkpoint`.

@@ -28,12 +28,11 @@ mod upload;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use kiln_http::{
-    ByteBudget, Client, Handler, Incoming, Method, NotReady, Probe, Request, Response, StatusCode, Turns,
-    cors, read_body, reply,
+    ByteBudget, Client, Handler, Incoming, Method, NotReady, Probe, Request, Response, Turns, cors, reply,
 };
 use kiln_storage::{Folder, MutableObjects, PutError, StorageError};
 use kiln_tiles::{Checkpoint, Cosignatures, Hash, Note, NoteSignature};
@@ -47,10 +46,9 @@ use crate::metrics::Metrics;
 use crate::page::{Words, page};
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::server::{MAX_BODY, Prefixes};
+use crate::server::{Prefixes, answer_small, sign_subtree};
 use crate::store::{Granted, Store, StoreError};
 use crate::submission::Submission;
-use crate::subtree::SubtreeRequest;
 use crate::writer::{Grant, MirrorGrant, SIGNED_AGAIN_AFTER, Writer};
 use copies::Copies;
 pub use copy::LogCopyError;
@@ -71,9 +69,6 @@ const BODIES: usize = 16 << 20;
 
 /// The most bytes of bundles and tiles that are being sent, all together.
 const ANSWERS: usize = 256 << 20;
-
-/// How long a small request may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The copy of a log, in a folder.
 type FolderCopy = LogCopy<Folder>;
@@ -245,31 +240,18 @@ impl Mirror {
         }
     }
 
-    /// Reads a small request, and does what it asks for in a task of its own.
+    /// Answers a small request of a log.
     async fn answer(&self, call: &'static str, request: Request<Incoming>) -> Response {
-        let mut share = self.0.bodies.empty_share();
-        let body = match read_body(request.into_body(), MAX_BODY, BODY_TIMEOUT, &mut share).await {
-            Ok(body) => body,
-            Err(error) => {
-                self.0.metrics.count_outcome(call, "unread");
-                return error.into_response();
+        let mirror = self.clone();
+        let work = move |body| async move {
+            let Inner { logs, cosigners, checks, .. } = &*mirror.0;
+            match call {
+                "add-checkpoint" => mirror.add_checkpoint(body).await.map(|()| String::new()),
+                // By the mirror's keys, under its own cosignature.
+                _ => sign_subtree(body, logs, cosigners, checks).await.map(|lines| lines.to_string()),
             }
         };
-        let mirror = self.clone();
-        let working = tokio::spawn(async move {
-            let done = match call {
-                "add-checkpoint" => mirror.add_checkpoint(body).await.map(|()| String::new()),
-                _ => mirror.sign_subtree(body).await.map(|lines| lines.to_string()),
-            };
-            drop(share);
-            done
-        });
-        let done = working.await.unwrap_or_else(|error| {
-            tracing::error!(%error, call, "a request was not answered");
-            Err(Refusal::Unavailable)
-        });
-        self.0.metrics.count_outcome(call, done.as_ref().map_or_else(Refusal::outcome, |_| "granted"));
-        done.map_or_else(Refusal::into_response, |body| reply::text(StatusCode::OK, body))
+        answer_small(call, "granted", request, (&self.0.bodies, &self.0.metrics), work).await
     }
 
     /// [add-checkpoint](https://c2sp.org/tlog-mirror#add-checkpoint): moves the pending checkpoint, as a witness does the
@@ -290,15 +272,6 @@ impl Mirror {
             Err(error) => tell_unrecovered(&record, &error),
         }
         Ok(record)
-    }
-
-    /// [sign-subtree](https://c2sp.org/tlog-mirror#sign-subtree): by the mirror's keys, under its own cosignature.
-    async fn sign_subtree(&self, request: Bytes) -> Result<Cosignatures, Refusal> {
-        let (logs, cosigners) = (self.0.logs.now(), self.0.cosigners.clone());
-        let open = move || SubtreeRequest::open(&request, &logs, cosigners.vkeys());
-        let SubtreeRequest { origin, subtree, hash } = self.0.checks.run(open).await?;
-        let lines = self.0.cosigners.cosign_subtree(origin, subtree, hash).await;
-        Cosignatures::new(lines).ok_or(Refusal::NoSubtreeKey)
     }
 
     /// Mirrors the tree of a pending checkpoint, all of whose entries are held: the end of each upload and each pull.
