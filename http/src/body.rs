@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use hyper::{StatusCode, Version};
 
 use crate::{BudgetExhausted, Response, Share, reply};
 
@@ -16,6 +16,10 @@ use crate::{BudgetExhausted, Response, Share, reply};
 /// 8 KiB, and the pool would be bounded in name only. To copy so little is also cheaper than the new buffer
 /// that the connection would need.
 const COPIED_BELOW: usize = 4 * 1024;
+
+/// How much [`discard`] reads, and for how long.
+const MOST_DISCARDED: usize = 4 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// Why a request body could not be had. Answer and forget the request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -70,32 +74,60 @@ impl BodyError {
 /// Reads a whole body of at most `max_bytes` within `timeout`, and grows `share` by the memory it takes:
 /// keep that as long as the body.
 ///
-/// A `Content-Length` above the limit fails before a byte is read, and before a client that asked with
-/// `Expect: 100-continue` sends one. Memory grows with what has arrived, not with what was announced.
+/// A `Content-Length` above the limit fails before a byte is kept, and in HTTP/1.1 before a client that asked with
+/// `Expect: 100-continue` sends one. Memory grows with what has arrived, not with what was announced. `version` is that
+/// of the request; see [`discard`].
 ///
 /// # Errors
 /// See [`BodyError`]; [`BodyError::into_response`] is the answer.
 pub async fn read_body(
-    body: Incoming,
+    version: Version,
+    mut body: Incoming,
     max_bytes: usize,
     timeout: Duration,
     share: &mut Share,
 ) -> Result<Bytes, BodyError> {
-    let collected = tokio::time::timeout(timeout, collect(body, max_bytes, share)).await;
-    collected.map_err(|_| BodyError::TimedOut { timeout })?
+    let collected = tokio::time::timeout(timeout, collect(&mut body, max_bytes, share)).await;
+    let collected = collected.map_err(|_| BodyError::TimedOut { timeout })?;
+    if matches!(collected, Err(BodyError::TooLarge { .. })) {
+        discard(version, body).await;
+    }
+    collected
 }
 
-async fn collect(mut body: Incoming, max_bytes: usize, share: &mut Share) -> Result<Bytes, BodyError> {
+/// Reads, of a request that is answered without its body, what its client is still sending, within bounds, and keeps
+/// nothing of it. The answer comes after.
+///
+/// In HTTP/2 an answer that comes first is followed by a reset of the stream (RFC 9113, section 8.1), and there are
+/// clients, curl 7.88 for one, that fail then and never show the answer: they are the ones who should read it. In
+/// HTTP/1.1 a client that waits for `100 Continue` would be told to go on, and the rest is read by the connection.
+pub async fn discard(version: Version, mut body: Incoming) {
+    if version != Version::HTTP_2 {
+        return;
+    }
+    let reading = async {
+        let mut read = 0;
+        while read < MOST_DISCARDED
+            && let Ok(Some(data)) = next_data(&mut body).await
+        {
+            read += data.len();
+        }
+    };
+    // Who sends slowly gets the answer as it is.
+    let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
+}
+
+async fn collect(body: &mut Incoming, max_bytes: usize, share: &mut Share) -> Result<Bytes, BodyError> {
     let too_large = BodyError::TooLarge { max_bytes };
     if body.size_hint().lower() > u64::try_from(max_bytes).unwrap_or(u64::MAX) {
         return Err(too_large);
     }
-    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(first) = next_data(body).await? else { return Ok(Bytes::new()) };
     if first.len() > max_bytes {
         return Err(too_large);
     }
     share.grow(first.len())?;
-    let Some(second) = next_data(&mut body).await? else { return Ok(alone(first)) };
+    let Some(second) = next_data(body).await? else { return Ok(alone(first)) };
     let mut whole = first.to_vec();
     drop(first);
     let mut next = Some(second);
@@ -106,7 +138,7 @@ async fn collect(mut body: Incoming, max_bytes: usize, share: &mut Share) -> Res
         }
         make_room(&mut whole, length, max_bytes, share)?;
         whole.extend_from_slice(&data);
-        next = next_data(&mut body).await?;
+        next = next_data(body).await?;
     }
     whole.shrink_to_fit();
     Ok(whole.into())

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::rate::{Bucket, Buckets, ClientKey, Rate};
 use crate::tokens::{Tokens, token_in};
-use crate::{Client, Handler, Response, reply};
+use crate::{Client, Handler, Response, discard, reply};
 
 /// What submissions pass. Reads do not.
 ///
@@ -257,6 +257,7 @@ impl<H: Handler> Handler for Gated<H> {
         if request.method() == Method::POST
             && let Err(refused) = self.gate.admit(client, request.headers())
         {
+            discard(request.version(), request.into_body()).await;
             return refused.into_response();
         }
         self.handler.handle(request, client).await

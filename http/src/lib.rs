@@ -61,7 +61,7 @@ pub use accept::asks_for;
 #[cfg(feature = "acme")]
 pub use acme::{Acme, AcmeCache, AcmeError, AcmeOptions, Domain, LETS_ENCRYPT, ParseDomainError};
 pub use admin::{AdminHandler, NotReady, Probe, health};
-pub use body::{BodyError, next_chunk, read_body};
+pub use body::{BodyError, discard, next_chunk, read_body};
 pub use budget::{BudgetExhausted, ByteBudget, Share};
 pub use bytes::Bytes;
 pub use client::Client;
@@ -70,7 +70,7 @@ pub use gate::{Admitted, Gate, GateOptions, Gated, NotAdmitted, TurnedAway};
 pub use http_body_util::Full;
 pub use hyper::body::Incoming;
 pub use hyper::http::request::Parts;
-pub use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
+pub use hyper::{HeaderMap, Method, Request, StatusCode, Uri, Version, header};
 pub use identity::{Identity, IdentityError, Validity};
 pub use limits::Limits;
 pub use listener::Listener;

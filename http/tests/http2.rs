@@ -66,6 +66,29 @@ async fn bodies_come_and_go_whole() {
     assert_eq!(ask(&mut sender, "/big", "").await.1.len(), BIG);
 }
 
+/// A body that is too large was answered while its client was still sending, and the stream was reset: curl 7.88 ended
+/// with an error of the framing and never showed the answer.
+#[tokio::test]
+async fn who_sends_too_much_is_heard_out_before_the_answer() {
+    let server = Server::start(Limits::default()).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let length = 2 * common::MAX_BODY;
+    let announced = Request::post("http://kiln/echo").header("content-length", length).body(()).unwrap();
+    let (answer, mut body) = sender.ready().await.unwrap().send_request(announced, false).unwrap();
+    let mut sent = 0;
+    while sent < length {
+        body.reserve_capacity((length - sent).min(16 * 1024));
+        let room = std::future::poll_fn(|context| body.poll_capacity(context));
+        let room = timeout(PATIENCE, room).await.unwrap().expect("no reset").unwrap();
+        sent += room;
+        body.send_data(Bytes::from(vec![b'x'; room]), sent == length).unwrap();
+    }
+    let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
 /// The first byte of the preface is that of `POST` too, and each may come in a packet of its own.
 #[tokio::test]
 async fn a_beginning_in_pieces_is_understood() {

@@ -6,7 +6,7 @@ use std::time::Instant as Clock;
 use bytes::Bytes;
 use kiln_http::{
     Client, Handler, Incoming, Method, NotReady, Parts, Probe, Request, Response, StatusCode, Uri, cors,
-    read_body, reply,
+    discard, read_body, reply,
 };
 use kiln_rekor::{InclusionProof, LogId, Policy, RekorLog};
 use kiln_sequencer::{Answer, LogServer, Refusal, Submissions, Wait};
@@ -104,6 +104,7 @@ impl<S: Store, G: Register> RekorServer<S, G> {
         match (path, request.method()) {
             (ENTRIES, &Method::OPTIONS) => cors::preflight(&Method::OPTIONS, "POST"),
             (ENTRIES, &Method::POST) if self.takes_none() => {
+                discard(request.version(), request.into_body()).await;
                 cors::open(reply::text(StatusCode::METHOD_NOT_ALLOWED, FROZEN))
             }
             (ENTRIES, &Method::POST) => {
@@ -125,10 +126,14 @@ impl<S: Store, G: Register> RekorServer<S, G> {
 
     /// Adds an entry. In this order: a body that is not read, or not right, costs no more than that.
     async fn add(&self, parts: Parts, body: Incoming, client: Client) -> Result<Response, ApiError> {
-        let _one_entry = self.log.gate().admit(client, &parts.headers)?;
+        if let Err(refused) = self.log.gate().admit(client, &parts.headers) {
+            discard(parts.version, body).await;
+            return Err(refused.into());
+        }
         let options = self.log.options();
         let mut share = self.log.bodies().empty_share();
-        let body = read_body(body, self.options.body_bytes, options.body_timeout, &mut share).await?;
+        let body =
+            read_body(parts.version, body, self.options.body_bytes, options.body_timeout, &mut share).await?;
         if let Some(response) = self.log.hand_on(&parts, body.clone()).await {
             return Ok(response);
         }

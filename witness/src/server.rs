@@ -251,7 +251,8 @@ where
     W: Future<Output = Result<String, Refusal>> + Send + 'static,
 {
     let mut share = bodies.empty_share();
-    let body = match read_body(request.into_body(), MAX_BODY, BODY_TIMEOUT, &mut share).await {
+    let version = request.version();
+    let body = match read_body(version, request.into_body(), MAX_BODY, BODY_TIMEOUT, &mut share).await {
         Ok(body) => body,
         Err(error) => {
             metrics.count_outcome(call, "unread");

@@ -54,7 +54,7 @@ impl Handler for Routes {
         let path = request.uri().path().to_owned();
         self.seen.lock().unwrap().push(path.clone());
         match path.as_str() {
-            "/echo" => self.echo(request.into_body()).await,
+            "/echo" => self.echo(request).await,
             "/big" => reply::text(StatusCode::OK, self.big.clone()),
             "/slow" => {
                 sleep(SLOW).await;
@@ -73,9 +73,17 @@ impl Handler for Routes {
 }
 
 impl Routes {
-    async fn echo(&self, body: Incoming) -> Response {
+    async fn echo(&self, request: Request<Incoming>) -> Response {
         let mut share = self.bodies.empty_share();
-        match read_body(body, MAX_BODY, self.limits.body_timeout, &mut share).await {
+        match read_body(
+            request.version(),
+            request.into_body(),
+            MAX_BODY,
+            self.limits.body_timeout,
+            &mut share,
+        )
+        .await
+        {
             Ok(body) => reply::text(StatusCode::OK, body),
             Err(error) => error.into_response(),
         }

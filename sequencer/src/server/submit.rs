@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use kiln_http::{
-    Admitted, Client, Gate, Incoming, Method, NotAdmitted, Parts, Request, Response, StatusCode, asks_for,
-    header, read_body, reply,
+    Admitted, Client, Gate, Incoming, Method, NotAdmitted, Parts, Request, Response, StatusCode, Version,
+    asks_for, discard, header, read_body, reply,
 };
 use kiln_storage::{Register, Store};
 use kiln_tiles::{ParseBundleError, split_entries};
@@ -121,14 +121,18 @@ impl<S: Store, G: Register> LogServer<S, G> {
     ) -> impl Future<Output = Response> + Send {
         let (parts, body) = request.into_parts();
         let parsed = || Head::parse(&parts, client, batch, self.options.submissions, &self.gate);
+        let version = parts.version;
         let head = self.not_frozen().and_then(|()| parsed()).map(|head| {
             let may_be_handed_on = self.relay.is_some();
             Head { parts: may_be_handed_on.then(|| Box::new(parts)), ..head }
         });
         async move {
             let taken = match head {
-                Ok(head) => self.take(head, body).await,
-                Err(bad) => Err(bad.into_response()),
+                Ok(head) => self.take(head, version, body).await,
+                Err(bad) => {
+                    discard(version, body).await;
+                    Err(bad.into_response())
+                }
             };
             taken.unwrap_or_else(|refusal| refusal)
         }
@@ -139,11 +143,11 @@ impl<S: Store, G: Register> LogServer<S, G> {
         self.shared.end().map_or(Ok(()), |end| Err(BadSubmission::Frozen(Status::Frozen(end))))
     }
 
-    async fn take(&self, head: Head, body: Incoming) -> Result<Response, Response> {
+    async fn take(&self, head: Head, version: Version, body: Incoming) -> Result<Response, Response> {
         let Head { batch, wait, proof, admitted, parts } = head;
         let most = if batch { self.options.limits.batch_bytes } else { self.options.limits.entry_bytes };
         let mut share = self.bodies.empty_share();
-        let body = read_body(body, most, self.options.body_timeout, &mut share).await;
+        let body = read_body(version, body, most, self.options.body_timeout, &mut share).await;
         let body = body.map_err(kiln_http::BodyError::into_response)?;
         let entries = if batch { self.split_batch(&body) } else { one_entry(body.clone()) };
         let entries = entries.map_err(BadSubmission::into_response)?;
