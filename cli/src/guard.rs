@@ -15,7 +15,7 @@ use kiln_tiles::{SigningKey, VerifierKey};
 use crate::environment::System;
 use crate::failure::Failure;
 use crate::files::real;
-use crate::store::{OpenStore, StorePlace, check_conditions, open_bucket};
+use crate::store::{OpenStore, StorePlace, check_conditions_of, open_bucket};
 
 /// Where the guard stands.
 #[derive(clap::Args, Clone, Debug)]
@@ -128,9 +128,8 @@ fn open_in_folder(folder: &Path, vkey: &VerifierKey, owner: &str) -> Result<Fold
 async fn open_in_bucket(url: &BucketUrl, vkey: &VerifierKey) -> Result<AnyRegister, Failure> {
     let bucket = open_bucket(url)?;
     let path = vkey.fingerprint().to_hex().parse().expect("hex is an object name");
-    let register = bucket.register(&path).into();
-    check_conditions(&bucket.into()).await?;
-    Ok(register)
+    check_conditions_of(&bucket).await?;
+    Ok(bucket.register(&path).into())
 }
 
 /// The folders above the guard may be as new as itself. One that cannot be synced is somebody

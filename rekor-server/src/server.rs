@@ -9,7 +9,7 @@ use kiln_http::{
     discard, read_body, reply,
 };
 use kiln_rekor::{InclusionProof, LogId, Policy, RekorLog};
-use kiln_sequencer::{Answer, LogServer, Refusal, Submissions, Wait};
+use kiln_sequencer::{Answer, LogServer, Refusal, Submissions, Wait, exposition};
 use kiln_storage::{Register, Store};
 use kiln_tiles::{Note, SignedCheckpoint};
 use prometheus_client::registry::Registry;
@@ -217,9 +217,6 @@ impl<S: Store, G: Register> Probe for RekorServer<S, G> {
         let mut registry = Registry::default();
         self.log.register(&mut registry);
         self.metrics.register(&mut registry);
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
-        text
+        exposition(&registry)
     }
 }

@@ -109,7 +109,7 @@ pub use guard::{Guard, GuardError};
 pub use lease::Holder;
 pub use load::{CatchUp, LoadError, create_log};
 pub use log::Log;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, exposition};
 pub use mirrors::{MAX_MIRROR_ANSWER, Mirror, MirrorClient, Pusher};
 pub use pool::{Answer, MAX_ROUND_BYTES, Pool, PoolLimits, Refusal, Wait};
 pub use read::ReadError;

@@ -174,10 +174,7 @@ impl Metrics {
     pub fn encode(&self) -> String {
         let mut registry = Registry::with_prefix("kiln");
         self.register(&mut registry);
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
-        text
+        exposition(&registry)
     }
 
     /// Registers everything, by names without a prefix.
@@ -209,6 +206,15 @@ impl Metrics {
         self.witnesses.register(registry);
         self.mirrors.register(registry);
     }
+}
+
+/// What is registered, in OpenMetrics' text form.
+#[must_use]
+pub fn exposition(registry: &Registry) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = prometheus_client::encoding::text::encode(&mut text, registry);
+    text
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use prometheus_client::registry::Registry;
 
 use crate::bucket::{Bucket, BucketHeld, BucketListing, BucketRegister, BucketVersion};
 use crate::error::{CreateError, PutError, StorageError, SwapError};
@@ -125,6 +126,13 @@ impl Store for AnyStore {
         match &self.kind {
             Kind::Folder(folder) => folder.is_exclusive(),
             Kind::Bucket(bucket) => bucket.is_exclusive(),
+        }
+    }
+
+    fn register_metrics(&self, registry: &mut Registry) {
+        match &self.kind {
+            Kind::Folder(folder) => folder.register_metrics(registry),
+            Kind::Bucket(bucket) => bucket.register_metrics(registry),
         }
     }
 }

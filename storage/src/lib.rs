@@ -5,7 +5,7 @@
 //! [`Register`] with compare-and-swap for the head. Who collects superseded tiles uses
 //! [`PartialObjects`]. [`Folder`] keeps them on a disk and survives a
 //! power cut, [`Memory`] forgets, and `Bucket` (feature `object-stores`) is in S3, Google Cloud Storage or
-//! Azure; `AnyStore` is a folder or a bucket, as the operator says. The suite in `contract` (a feature) checks any store.
+//! Azure; `AnyStore` is a folder or a bucket, as the operator says. [`Metered`] counts what any of them is asked. The suite in `contract` (a feature) checks any store.
 
 #[cfg(feature = "object-stores")]
 pub mod any;
@@ -16,6 +16,7 @@ pub mod contract;
 mod error;
 pub mod folder;
 mod memory;
+mod metered;
 mod partials;
 mod path;
 mod store;
@@ -27,6 +28,7 @@ pub use bucket::{Bucket, BucketRegister, BucketUrl};
 pub use error::{CreateError, PutError, StorageError, StorageErrorKind, SwapError};
 pub use folder::{Folder, FolderRegister};
 pub use memory::{Memory, MemoryListing, MemoryRegister};
+pub use metered::{Metered, MeteredRegister};
 pub use partials::{PartialListing, PartialObjects, PartialPath, PartialPathError};
 pub use path::{ObjectPath, ObjectPathError};
 pub use store::{ImmutableObjects, Loaded, MAX_OBJECT_SIZE, MutableObjects, Object, Register, Store};

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
+use prometheus_client::registry::Registry;
 
 use crate::error::{CreateError, PutError, StorageError, SwapError};
 use crate::path::ObjectPath;
@@ -32,6 +33,9 @@ pub trait Store: ImmutableObjects + MutableObjects + Send + Sync + 'static {
     fn is_exclusive(&self) -> bool {
         false
     }
+
+    /// Registers what the store counts of its use, by names that begin with `storage`: nothing, unless it says so.
+    fn register_metrics(&self, _registry: &mut Registry) {}
 }
 
 /// Objects that are written once and never change: tiles and entry bundles.

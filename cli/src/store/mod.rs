@@ -10,7 +10,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use kiln_client::AnySource;
 use kiln_storage::bucket::{BucketUrl, ParseBucketUrlError};
-use kiln_storage::{AnyStore, Bucket, MutableObjects, ObjectPath, PutError, StorageError};
+use kiln_storage::{AnyStore, Bucket, Metered, MutableObjects, ObjectPath, PutError, StorageError};
 use kiln_tiles::{Cosigner, KeyName, SigningKey, VerifierKey};
 
 pub(crate) use folder::FolderStore;
@@ -30,7 +30,7 @@ pub(crate) enum StorePlace {
 }
 
 /// What a store is once it is open.
-pub(crate) type OpenStore = AnyStore;
+pub(crate) type OpenStore = Metered<AnyStore>;
 
 /// What a store holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,10 +96,10 @@ impl StorePlace {
     /// The store itself; a folder is made where it is missing. `command` is what a second process is
     /// told that finds it held.
     pub(crate) fn open(&self, command: &str) -> Result<OpenStore, Failure> {
-        match self {
-            Self::Folder(store) => Ok(store.open(command)?.into()),
-            Self::Bucket(url) => Ok(open_bucket(url)?.into()),
-        }
+        Ok(Metered::new(match self {
+            Self::Folder(store) => store.open(command)?.into(),
+            Self::Bucket(url) => open_bucket(url)?.into(),
+        }))
     }
 
     /// What readers see of it, or would.
@@ -238,10 +238,15 @@ pub(crate) fn open_bucket(url: &BucketUrl) -> Result<Bucket, Failure> {
 
 /// Sees to it that a store keeps the conditions of writes, on which everything rests.
 pub(crate) async fn check_conditions(store: &OpenStore) -> Result<(), Failure> {
-    match store.as_bucket() {
-        Some(bucket) => bucket.check_conditions(environment::random()?).await.map_err(Failure::undone),
+    match store.inner().as_bucket() {
+        Some(bucket) => check_conditions_of(bucket).await,
         None => Ok(()),
     }
+}
+
+/// The same of a bucket, which may be a guard's.
+pub(crate) async fn check_conditions_of(bucket: &Bucket) -> Result<(), Failure> {
+    bucket.check_conditions(environment::random()?).await.map_err(Failure::undone)
 }
 
 /// Makes a mutable object of the store these bytes, unless it is already; `false` where somebody else

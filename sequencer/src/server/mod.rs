@@ -29,10 +29,12 @@ use kiln_http::{
     reply,
 };
 use kiln_storage::{Register, Store};
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 
 use crate::description::Description;
 use crate::lease::Holder;
+use crate::metrics::exposition;
 use crate::sequencer::Shared;
 use crate::state::Status;
 use bundles::Bundles;
@@ -241,7 +243,8 @@ impl<S: Store, G: Register> Probe for LogServer<S, G> {
     }
 
     fn metrics(&self) -> String {
-        self.count_now();
-        self.shared.metrics.encode()
+        let mut registry = Registry::default();
+        self.register(&mut registry);
+        exposition(&registry)
     }
 }

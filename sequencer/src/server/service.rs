@@ -41,7 +41,9 @@ impl<S: Store, G: Register> LogServer<S, G> {
     /// Registers what the log counts, as it is now, by names that begin with `kiln`.
     pub fn register(&self, registry: &mut Registry) {
         self.count_now();
-        self.shared.metrics.register(registry.sub_registry_with_prefix("kiln"));
+        let registry = registry.sub_registry_with_prefix("kiln");
+        self.shared.metrics.register(registry);
+        self.shared.log.store().register_metrics(registry);
     }
 
     /// Hands a submission on to the process that writes the log; `None` where it is for this one to

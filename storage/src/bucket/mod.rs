@@ -25,6 +25,7 @@ mod open;
 mod pace;
 mod partials;
 mod register;
+mod traffic;
 mod transport;
 mod url;
 
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
+use prometheus_client::registry::Registry;
 
 pub use conditions::ConditionsError;
 pub use objects::BucketVersion;
@@ -46,6 +48,7 @@ use self::attributes::attributes_of;
 use self::failure::is_conflict;
 use self::objects::Objects;
 use self::pace::Pace;
+use self::traffic::Traffic;
 use crate::error::{CreateError, PutError, StorageError, StorageErrorKind};
 use crate::path::ObjectPath;
 use crate::store::{ImmutableObjects, MutableObjects, Object, Store};
@@ -59,19 +62,20 @@ const AT_ONCE: usize = 64;
 pub struct Bucket {
     objects: Arc<Objects>,
     head: BucketRegister,
+    traffic: Traffic,
 }
 
 impl Bucket {
     /// The store at a URL, over an object store of one's own.
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>, url: &BucketUrl) -> Self {
-        Self::paced(store, url, Pace::of(url.cloud()))
+        Self::paced(store, url, Pace::of(url.cloud()), Traffic::default())
     }
 
-    fn paced(store: Arc<dyn ObjectStore>, url: &BucketUrl, pace: Pace) -> Self {
+    fn paced(store: Arc<dyn ObjectStore>, url: &BucketUrl, pace: Pace, traffic: Traffic) -> Self {
         let objects = Arc::new(Objects::new(store, url.clone(), pace));
         let head = BucketRegister::new(objects.clone(), objects.path(&"private/head"));
-        Self { objects, head }
+        Self { objects, head, traffic }
     }
 
     /// Where it is.
@@ -136,6 +140,10 @@ impl Store for Bucket {
 
     fn head(&self) -> &BucketRegister {
         &self.head
+    }
+
+    fn register_metrics(&self, registry: &mut Registry) {
+        self.traffic.register(registry);
     }
 }
 

@@ -11,6 +11,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::Bucket;
 use super::pace::Pace;
+use super::traffic::{Counted, Traffic};
 use super::transport::Connector;
 use super::url::{BucketUrl, Cloud};
 
@@ -35,14 +36,17 @@ impl Bucket {
     /// # Errors
     /// Where the environment says too little or what makes no sense.
     pub fn open(url: &BucketUrl) -> Result<Self, OpenBucketError> {
+        let traffic = Traffic::default();
+        let connector = traffic.through(Connector);
         let store = match url.cloud() {
-            Cloud::S3 => s3(url),
-            Cloud::Google => google(url),
-            Cloud::Azure => azure(url),
+            Cloud::S3 => s3(url, connector),
+            Cloud::Google => google(url, connector),
+            Cloud::Azure => azure(url, connector),
         };
         let store = store.map_err(|source| OpenBucketError { url: url.clone(), source: source.into() })?;
         let emulated = url.cloud() == Cloud::Google && google_emulator().is_some();
-        Ok(Self::paced(store, url, if emulated { Pace::none() } else { Pace::of(url.cloud()) }))
+        let pace = if emulated { Pace::none() } else { Pace::of(url.cloud()) };
+        Ok(Self::paced(store, url, pace, traffic))
     }
 }
 
@@ -66,7 +70,7 @@ fn options(endpoint: Option<&str>) -> ClientOptions {
     ClientOptions::new().with_allow_http(endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")))
 }
 
-fn s3(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
+fn s3(url: &BucketUrl, connector: Counted<Connector>) -> object_store::Result<Arc<dyn ObjectStore>> {
     let builder = AmazonS3Builder::from_env();
     let of = |key| builder.get_config_value(&key);
     let endpoint = of(AmazonS3ConfigKey::S3Endpoint).or_else(|| of(AmazonS3ConfigKey::Endpoint));
@@ -76,11 +80,11 @@ fn s3(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_client_options(options(endpoint.as_deref()))
         .with_retry(retries(SOON))
-        .with_http_connector(Connector);
+        .with_http_connector(connector);
     Ok(Arc::new(builder.build()?))
 }
 
-fn google(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
+fn google(url: &BucketUrl, connector: Counted<Connector>) -> object_store::Result<Arc<dyn ObjectStore>> {
     let mut builder = GoogleCloudStorageBuilder::from_env();
     if let Some(base) = google_emulator() {
         builder = builder.with_base_url(&base).with_bearer_token("none"); // it asks for none
@@ -90,7 +94,7 @@ fn google(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
         .with_bucket_name(url.bucket())
         .with_client_options(options(endpoint.as_deref()))
         .with_retry(retries(AFTER_A_SECOND))
-        .with_http_connector(Connector);
+        .with_http_connector(connector);
     Ok(Arc::new(builder.build()?))
 }
 
@@ -100,7 +104,7 @@ fn google_emulator() -> Option<String> {
     Some(if host.contains("://") { host } else { format!("http://{host}") })
 }
 
-fn azure(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
+fn azure(url: &BucketUrl, connector: Counted<Connector>) -> object_store::Result<Arc<dyn ObjectStore>> {
     let mut builder = MicrosoftAzureBuilder::from_env();
     // What `az` reads.
     for (key, name) in [
@@ -116,7 +120,7 @@ fn azure(url: &BucketUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
         .with_container_name(url.bucket())
         .with_client_options(options(endpoint.as_deref()))
         .with_retry(retries(SOON))
-        .with_http_connector(Connector);
+        .with_http_connector(connector);
     Ok(Arc::new(builder.build()?))
 }
 
