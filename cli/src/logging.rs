@@ -2,6 +2,11 @@
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt, registry};
+
+use crate::traces::Traces;
 
 /// How a message looks.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -13,18 +18,16 @@ pub(crate) enum LogFormat {
 }
 
 /// Starts to write messages: what `KILN_LOG`, or else `RUST_LOG`, asks for; without them warnings,
-/// and of a server what it does as well.
-pub(crate) fn start(format: LogFormat, server: bool) {
+/// and of a server what it does as well. What is traced is collected, too, where it is sent somewhere.
+pub(crate) fn start(format: LogFormat, server: bool, traces: Option<&Traces>) {
     let default = if server { "info" } else { "warn" };
     let asked = ["KILN_LOG", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
     let filter = EnvFilter::builder().parse_lossy(asked.as_deref().unwrap_or(default));
     let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colors)
-        .with_writer(BoxMakeWriter::new(std::io::stderr));
-    match format {
-        LogFormat::Text => subscriber.with_target(false).init(),
-        LogFormat::Json => subscriber.json().init(),
-    }
+    let messages = fmt::layer().with_ansi(colors).with_writer(BoxMakeWriter::new(std::io::stderr));
+    let messages = match format {
+        LogFormat::Text => messages.with_target(false).boxed(),
+        LogFormat::Json => messages.json().boxed(),
+    };
+    registry().with(traces.map(Traces::layer)).with(messages.with_filter(filter)).init();
 }

@@ -26,6 +26,7 @@ mod reading;
 mod signals;
 mod store;
 mod token;
+mod traces;
 mod trust;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ use clap::Parser;
 use commands::Command;
 use logging::LogFormat;
 use output::Output;
+use traces::{TraceArgs, Traces};
 
 /// A tile-based transparency log: run one, feed it, read it, and prove what is in it.
 #[derive(Debug, Parser)]
@@ -64,9 +66,15 @@ fn main() -> ExitCode {
     if command.is_server() {
         allocator::keep_memory_between_rounds();
     }
-    logging::start(log_format, command.is_server());
     let output = Output::new(json);
-    match command.run(&output) {
+    let traces = match command.traces().map_or(Ok(None), TraceArgs::open) {
+        Ok(traces) => traces,
+        Err(failure) => return output.fail(&failure),
+    };
+    logging::start(log_format, command.is_server(), traces.as_ref());
+    let done = command.run(&output);
+    traces.into_iter().for_each(Traces::end);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output.fail(&failure),
     }

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, interval_at, sleep, timeout};
-use tracing::{Level, debug, warn};
+use tracing::{Instrument, Level, Span, debug, debug_span, field, warn};
 
 use crate::crowd::{Crowd, Place};
 use crate::socket::{Activity, Socket};
@@ -282,13 +282,31 @@ impl<H: Handler> Door<H> {
     /// Not an `async fn`: that would hold the request beside what the handler makes of it.
     fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Response> + Send {
         let asked = Asked::if_logged(&request);
+        let span = span_of(&request);
+        let traced = !span.is_disabled();
         let client = self.proxies.client(peer, request.headers());
-        self.handler.handle(request, client).inspect(move |response| {
+        let answered = self.handler.handle(request, client).inspect(move |response| {
             if let Some(asked) = asked {
                 asked.log(response);
             }
-        })
+            if traced {
+                Span::current().record("http.response.status_code", i64::from(response.status().as_u16()));
+            }
+        });
+        answered.instrument(span)
     }
+}
+
+/// The span of a request, in OpenTelemetry's words, for who collects traces. Whether the client has one of its own does
+/// not matter: anybody may send a `traceparent`, and would say which requests are traced here.
+fn span_of<B>(request: &Request<B>) -> Span {
+    debug_span!(
+        "request",
+        otel.kind = "server",
+        http.request.method = request.method().as_str(),
+        url.path = request.uri().path(),
+        http.response.status_code = field::Empty,
+    )
 }
 
 /// Waits until no request is open on a connection of HTTP/2, and nothing moved on it for so long.

@@ -302,7 +302,7 @@ fn grow(base: &Tree, record: &HeadRecord) -> Result<Vec<Arc<CommittedRound>>, Lo
         let objects = tree.append(&round.entries);
         let (round, tree) = (round.clone(), tree.clone());
         let (indices, started) = (LeafMap::default(), Instant::now());
-        Arc::new(CommittedRound { round, tree, objects, indices, started })
+        Arc::new(CommittedRound { round, tree, objects, indices, started, span: tracing::Span::none() })
     });
     let rounds = grown.collect();
     let (found, expected) = (tree.head(), record.head);

@@ -25,6 +25,7 @@ use kiln_storage::{CreateError, Object, Register, Store};
 use kiln_tiles::{Hash, NoteSignature, SignedCheckpoint, TreeHead};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::alarm::Alarm;
 use crate::answers::{Answers, assign};
@@ -76,6 +77,8 @@ pub(crate) struct CommittedRound {
     /// The index of each of its entries, until the dedup index knows; empty without dedup.
     pub(crate) indices: LeafMap,
     pub(crate) started: Instant,
+    /// What its steps are traced under.
+    pub(crate) span: Span,
 }
 
 impl CommittedRound {
@@ -166,7 +169,7 @@ impl<S: Store, G: Register> Committer<S, G> {
             rounds: self.unsettled.iter().map(|round| round.round.clone()).chain([round.clone()]).collect(),
             frozen: false,
         };
-        (CommittedRound { round, tree, objects, indices, started }, record)
+        (CommittedRound { round, tree, objects, indices, started, span: Span::current() }, record)
     }
 
     /// Waits until the head has room for one more round.

@@ -10,6 +10,7 @@ use kiln_storage::{Register, Store};
 use kiln_tiles::{SignedCheckpoint, TreeHead};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
+use tracing::{Instrument, Span, debug_span, field};
 
 use crate::failed_round::RoundError;
 use crate::record::MAX_ROUNDS;
@@ -64,9 +65,13 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             }
             committer = committer.with_room(&mut settled).await;
             due = Instant::now() + self.options.interval;
+            let span = debug_span!("round", entries = field::Empty, size = field::Empty);
             let committing = committer.commit(self.shared.pool.take_round());
-            let (next, round) = self.watch_over("commit", committing).await?;
+            let (next, round) = self.watch_over("commit", committing).instrument(span.clone()).await?;
             if let Some(round) = round {
+                // Traces have no unsigned numbers.
+                span.record("entries", i64::try_from(round.round.entries.len()).unwrap_or(i64::MAX));
+                span.record("size", i64::try_from(round.head().size()).unwrap_or(i64::MAX));
                 self.committed.store(true, Ordering::Relaxed);
                 hand_on(&to_settle, round).await;
             }
@@ -87,7 +92,8 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     ) -> Result<(), RoundError> {
         let mut rounds = Vec::new();
         while committed.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
-            settler = self.watch_over("settle", settler.settle(&rounds)).await?;
+            let span = span_of_newest(&rounds, |parent| debug_span!(parent: parent, "settle"));
+            settler = self.watch_over("settle", settler.settle(&rounds)).instrument(span).await?;
             settled.send_replace(settler.head());
             for round in rounds.drain(..) {
                 hand_on(&to_publish, round).await;
@@ -124,7 +130,8 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                     continue;
                 }
                 () = self.shared.log.refresh_is_due(lacks, witnessed) => {
-                    let refreshed = self.watch_over("refresh", publisher.refresh()).await;
+                    let refreshing = self.watch_over("refresh", publisher.refresh());
+                    let refreshed = refreshing.instrument(debug_span!("refresh")).await;
                     self.announce_if_new(refreshed)?;
                     witnessed = Instant::now();
                     continue;
@@ -148,7 +155,9 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         stopping: &watch::Receiver<bool>,
     ) -> Result<Publisher<S, G>, RoundError> {
         loop {
-            let (next, published) = self.watch_over("publish", publisher.publish(rounds)).await?;
+            let span = span_of_newest(rounds, |parent| debug_span!(parent: parent, "publish"));
+            let publishing = self.watch_over("publish", publisher.publish(rounds));
+            let (next, published) = publishing.instrument(span).await?;
             publisher = next;
             if let Some(published) = published {
                 self.announce(&published);
@@ -212,6 +221,16 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         }
         outcome
     }
+}
+
+/// A step of several rounds is traced as one of the newest of them, which the others are linked to.
+fn span_of_newest(rounds: &[Arc<CommittedRound>], step: impl FnOnce(&Span) -> Span) -> Span {
+    let Some((newest, others)) = rounds.split_last() else { return Span::none() };
+    let span = step(&newest.span);
+    for round in others {
+        span.follows_from(&round.span);
+    }
+    span
 }
 
 /// Where the next step has failed this one ends in a moment.

@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use tracing::{Instrument, debug_span};
 
 use crate::error::{CreateError, PutError, StorageError, StorageErrorKind, SwapError};
 use crate::partials::{PartialObjects, PartialPath};
@@ -79,7 +80,7 @@ impl Counters {
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let started = Instant::now();
-        let done = call.await;
+        let done = call.instrument(debug_span!("storage", otel.name = operation)).await;
         let outcome = done.as_ref().map_or_else(E::outcome, |_| "ok");
         self.ended(operation, outcome, started.elapsed());
         done

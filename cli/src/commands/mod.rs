@@ -28,6 +28,7 @@ use clap::Subcommand;
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::traces::TraceArgs;
 
 /// What kiln does.
 #[derive(Debug, Subcommand)]
@@ -67,6 +68,16 @@ impl Command {
     /// Whether it runs until it is told to stop.
     pub(crate) const fn is_server(&self) -> bool {
         matches!(self, Self::Serve(_) | Self::Witness(_) | Self::Mirror(_))
+    }
+
+    /// Where it sends traces, if it is one that does.
+    pub(crate) const fn traces(&self) -> Option<&TraceArgs> {
+        match self {
+            Self::Serve(command) => Some(&command.traces),
+            Self::Witness(command) => Some(&command.traces),
+            Self::Mirror(command) => Some(&command.traces),
+            _ => None,
+        }
     }
 
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {

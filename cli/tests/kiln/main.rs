@@ -24,6 +24,7 @@ mod restarts;
 mod serve;
 mod standby;
 mod submitters;
+mod traces;
 mod witness;
 mod witnessed;
 mod world;

@@ -66,6 +66,21 @@ impl ApiClient {
         self.exchange(path, headers, Some(body), limit).await
     }
 
+    /// Posts bytes to `path` with these headers, one of which should say what they are, and returns what is answered at
+    /// last: of at most `limit` bytes, or a refusal.
+    ///
+    /// # Errors
+    /// Where there is no answer, or none that can be read.
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<HttpAnswer, HttpError> {
+        self.exchange(path, headers, Some(body), limit).await
+    }
+
     /// Gets `path`, and returns what is answered at last: of at most `limit` bytes, or a refusal.
     ///
     /// # Errors

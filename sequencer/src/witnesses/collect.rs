@@ -6,6 +6,7 @@ use kiln_storage::{Register, Store};
 use kiln_tiles::NoteSignature;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, debug_span};
 
 use super::ask::{Asked, Fault, Line};
 use super::{Contact, WitnessMode, Witnesses};
@@ -64,10 +65,12 @@ impl Asking {
         let mut set = JoinSet::new();
         for contact in &witnesses.contacts {
             let (contact, asked) = (contact.clone(), asked.clone());
-            set.spawn(async move {
+            let span = debug_span!("cosign", witness = %contact.name);
+            let asking = async move {
                 let outcome = contact.cosign(&asked).await;
                 (contact, outcome)
-            });
+            };
+            set.spawn(asking.instrument(span));
         }
         Self {
             size: asked.checkpoint.head().size(),

@@ -23,6 +23,7 @@ use crate::keys::read_text;
 use crate::output::Output;
 use crate::quantity::parse_span;
 use crate::signals;
+use crate::traces::TraceArgs;
 use doors::{DoorArgs, Doors};
 use pulling::Pullings;
 use targets::{Target, targets};
@@ -80,6 +81,8 @@ pub(crate) struct Mirror {
     entrance: EntranceOptions,
     #[command(flatten)]
     rates: RateOptions,
+    #[command(flatten)]
+    pub(super) traces: TraceArgs,
 }
 
 /// What a mirror is called, and what it cannot do without.

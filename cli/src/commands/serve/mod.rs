@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::signals::{self, Hangups, Stop};
 use crate::store::StorePlace;
+use crate::traces::TraceArgs;
 use config::Config;
 use doors::{DoorArgs, Doors};
 use log::{LogArgs, LogPlan};
@@ -53,6 +54,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", conflicts_with_all = config::FLAGS)]
     config: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) traces: TraceArgs,
+    #[command(flatten)]
     doors: DoorArgs,
     #[command(flatten)]
     log: LogArgs,
@@ -60,7 +63,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
-        let Self { store, config, doors, log } = self;
+        let Self { store, config, doors, log, traces: _ } = self;
         match (config, store) {
             (Some(path), _) => run_many(&path, *output).await,
             (None, Some(store)) => run_one(LogPlan { store, args: log }, &doors, *output).await,

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::quantity::parse_span;
 use crate::signals;
+use crate::traces::TraceArgs;
 use doors::{DoorArgs, Doors};
 
 /// Run a witness: cosigns checkpoints of logs that only grow (c2sp.org/tlog-witness).
@@ -57,6 +58,8 @@ pub(crate) struct Witness {
     entrance: EntranceOptions,
     #[command(flatten)]
     rates: RateOptions,
+    #[command(flatten)]
+    pub(super) traces: TraceArgs,
 }
 
 /// What a witness is called, and what it cannot do without.
