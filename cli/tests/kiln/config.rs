@@ -198,6 +198,27 @@ fn a_hangup_changes_what_changed_and_nothing_else() {
     world.kiln(&["fsck", "goes"]).ok();
 }
 
+/// The file of its mirrors was not looked at: a log went on pushing to those that it named at the start.
+#[test]
+fn a_hangup_reads_again_what_the_policies_of_a_log_say() {
+    let world = World::new();
+    let address = free_address();
+    let mirror = |name: &str| {
+        let made = world.kiln(&["key", "new", "m.example/m", "--type", "ml-dsa-44", "--output", name]).ok();
+        format!("witness m {} http://127.0.0.1:1\nquorum none\n", made.text().trim())
+    };
+    world.write("mirrors", mirror("one.key"));
+    world.write("kiln.toml", config(&address, &[("mirrored", "mirror = [\"mirrors\"]"), ("alone", "")]));
+    let server = world.serve_config("kiln.toml", &address);
+    server.signal(Signal::HUP);
+    world.write("mirrors", mirror("two.key"));
+    server.signal(Signal::HUP);
+    eventually("the log starts again", || server.stderr().contains("stopped log=\"mirrored\""));
+    eventually("it answers", || server.post("/mirrored/add", b"entry").status == 200);
+    assert_eq!(server.stderr().matches("stopped log=").count(), 1, "{}", server.stderr());
+    assert_eq!(server.stop(), Some(0));
+}
+
 #[test]
 fn a_variable_overrides_the_file() {
     let world = World::new();

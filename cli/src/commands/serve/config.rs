@@ -51,8 +51,8 @@ pub(crate) struct ConfiguredLog {
     path: String,
     pub(super) plan: LogPlan,
     words: Vec<Word>,
-    /// What the file of its policy holds.
-    policy: Option<Vec<u8>>,
+    /// What the files of its policies hold: of witnesses, and of mirrors.
+    policies: Vec<Option<Vec<u8>>>,
 }
 
 /// One `[[log]]`, as flags.
@@ -166,13 +166,14 @@ impl ConfiguredLog {
         let (LogTable { store, path, mut log }, words) = flags.parsed::<LogTable>(Some(span), mistakes)?;
         log.key.name_variables(name);
         let path = path.unwrap_or_else(|| log.url.as_deref().map(path_of).unwrap_or_default());
-        let policy = log.witnesses.policy().and_then(|path| fs::read(path).ok());
-        Some(Self { name: name.to_owned(), path, plan: LogPlan { store, args: log }, words, policy })
+        let files = log.witnesses.policy().into_iter().chain(log.mirrors.policies());
+        let policies = files.map(|path| fs::read(path).ok()).collect();
+        Some(Self { name: name.to_owned(), path, plan: LogPlan { store, args: log }, words, policies })
     }
 
     /// Whether nothing would be different.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        (&self.path, &self.words, &self.policy) == (&other.path, &other.words, &other.policy)
+        (&self.path, &self.words, &self.policies) == (&other.path, &other.words, &other.policies)
     }
 
     /// Where it answers.

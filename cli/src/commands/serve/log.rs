@@ -82,7 +82,7 @@ pub(super) struct LogArgs {
     #[command(flatten)]
     pub(super) witnesses: WitnessArgs,
     #[command(flatten)]
-    mirrors: MirrorArgs,
+    pub(super) mirrors: MirrorArgs,
     #[command(flatten)]
     gc: GcArgs,
     /// Take no entries: the log is only read. Whoever submits is told so, with 410, or 405 by Rekor's API.

@@ -66,6 +66,14 @@ impl Mirrors {
 }
 
 impl MirrorArgs {
+    /// The policy files that name some of them.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &Path> {
+        self.mirror.iter().filter_map(|named| match named {
+            Keyed::File(path) => Some(Path::new(path)),
+            Keyed::Key(..) => None,
+        })
+    }
+
     /// The mirrors: keys with the same URL are of one.
     pub(super) fn open(&self) -> Result<Mirrors, Failure> {
         let mut mirrors: Vec<Address> = Vec::new();
