@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from budgets import median
 from machine import write_and_sync
-from parts import BIN, ROOT, Server, kiln
+from parts import BIN, KEEPS_MEMORY, ROOT, Server, kiln
 
 TESSERA = BIN / "tessera-server"
 TESSERA_SETTINGS = {"tessera": [], "tessera tuned": ["-batch", "4096", "-age", "500ms", "-outstanding", "200000"]}
@@ -23,8 +23,6 @@ CONNECTIONS = ["--connections", "256", "--streams", "240"]
 # Open loops, in requests a second.
 RATES = [1_000, 3_000, 10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000]
 QUICK_RATES = [3_000, 10_000, 30_000]
-# What `kiln serve` tells the allocator of both.
-KEEPS_MEMORY = {"MIMALLOC_PURGE_DELAY": "10000"}
 # A server that answers less of an open loop is not asked for more.
 KEPT_UP = 0.7
 

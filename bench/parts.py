@@ -12,6 +12,8 @@ from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute() / "release"
+# What `kiln serve` tells its allocator.
+KEEPS_MEMORY = {"MIMALLOC_PURGE_DELAY": "10000"}
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -79,6 +81,9 @@ def kiln(place, *options, store=None, under=(), admin=False, binary=BIN / "kiln"
     """`kiln serve` of a log in the folder `place`, or with its log in `store`; `under` another program, that runs it; with
     an `admin` listener, if its metrics are wanted."""
     environment = {"KILN_STATE_DIR": f"{place}/state", "KILN_LOG": "error"}
+    if under:
+        # Or it starts itself once more, and not under what watches it.
+        environment |= KEEPS_MEMORY
     address = f"127.0.0.1:{free_port()}"
     admin = ["--admin-listen", address] if admin else []
     server = Server([*under, binary, "serve", "--listen", "127.0.0.1:0", store or f"{place}/log", *admin, *options], environment)
