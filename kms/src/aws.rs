@@ -148,7 +148,7 @@ impl Service for AwsKms {
 fn failure(operation: &Operation, answer: &Answer) -> KmsError {
     let Error { kind, message } = answer.parse().unwrap_or_default();
     let kind = kind.rsplit('#').next().unwrap_or_default();
-    let message = format!("{kind}: {message}");
+    let message = [kind, &message].join(if kind.is_empty() { "" } else { ": " });
     match kind {
         "AccessDeniedException" | "AccessDenied" => answer.denial(operation.permission, &message),
         kind => answer.refusal(&message, kind.starts_with("Throttling")),

@@ -185,7 +185,7 @@ fn from_pem(pem: &str) -> Option<Vec<u8>> {
 
 fn failure(permission: &'static str, answer: &Answer) -> KmsError {
     let Failed { error: Error { status, message } } = answer.parse().unwrap_or_default();
-    let message = format!("{status}: {message}");
+    let message = [&*status, &message].join(if status.is_empty() { "" } else { ": " });
     if answer.status == StatusCode::FORBIDDEN && status == "PERMISSION_DENIED" {
         answer.denial(permission, &message)
     } else {
