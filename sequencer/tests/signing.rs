@@ -17,7 +17,7 @@ use kiln_sequencer::{
 use kiln_storage::{Memory, MemoryRegister, Register, Store};
 use kiln_tiles::{Checkpoint, Hash, NoteSignature, SigningKey, TreeHead, TrustedLog, VerifierKey};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How the signer is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -145,7 +145,8 @@ impl Running {
 
     async fn is(&self, what: fn(&Status) -> bool) {
         let mut states = self.shared.watch();
-        drop(states.wait_for(|state| what(&state.status)).await.unwrap());
+        let reached = states.wait_for(|state| what(&state.status));
+        drop(timeout(Duration::from_secs(3600), reached).await.expect("within an hour").unwrap());
     }
 }
 
