@@ -53,7 +53,7 @@ struct SignAnswer {
 }
 
 /// Why it did not: `__type` may stand behind a namespace, and the message has been spelled both ways.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Error {
     #[serde(default, rename = "__type")]
     kind: String,
@@ -146,7 +146,8 @@ impl Service for AwsKms {
 
 /// Each error but those of its own making has the status 400, too many requests among them.
 fn failure(operation: &Operation, answer: &Answer) -> KmsError {
-    let Error { kind, message } = answer.parse().unwrap_or_default();
+    let Error { kind, message } =
+        answer.parse().unwrap_or_else(|_| Error { kind: String::new(), message: answer.text() });
     let kind = kind.rsplit('#').next().unwrap_or_default();
     let message = [kind, &message].join(if kind.is_empty() { "" } else { ": " });
     match kind {

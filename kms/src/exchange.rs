@@ -70,6 +70,11 @@ impl Answer {
             .map_err(|_| KmsError::Malformed("it is not what is written in its API"))
     }
 
+    /// What it says, where it is no answer of the API: a proxy's, say.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     /// The error that an answer is that says neither yes nor that a permission is lacking. `throttled`: whether it says
     /// that too much was asked for, whatever its status.
     pub(crate) fn refusal(&self, message: &str, throttled: bool) -> KmsError {

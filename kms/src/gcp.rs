@@ -57,7 +57,7 @@ struct SignAnswer {
     verified_digest_crc32c: bool,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Failed {
     error: Error,
 }
@@ -184,7 +184,9 @@ fn from_pem(pem: &str) -> Option<Vec<u8>> {
 }
 
 fn failure(permission: &'static str, answer: &Answer) -> KmsError {
-    let Failed { error: Error { status, message } } = answer.parse().unwrap_or_default();
+    let Failed { error: Error { status, message } } = answer
+        .parse()
+        .unwrap_or_else(|_| Failed { error: Error { status: String::new(), message: answer.text() } });
     let message = [&*status, &message].join(if status.is_empty() { "" } else { ": " });
     if answer.status == StatusCode::FORBIDDEN && status == "PERMISSION_DENIED" {
         answer.denial(permission, &message)
