@@ -1,4 +1,5 @@
 //! Fake services, which sign with keys of their own, look at what they are asked, and do what they are told.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
