@@ -8,7 +8,7 @@ use std::path::Path;
 use kiln_client::{
     BadLog, ClientError, CopyError, Evidence, HttpError, HttpSetupError, SubmitError, TokenError,
 };
-use kiln_sequencer::{Alarm, CollectError, LoadError, RecoverError, RoundError};
+use kiln_sequencer::{Alarm, CollectError, LoadError, RecoverError, RoundError, SignError};
 use kiln_storage::StorageError;
 
 /// What the exit code says.
@@ -188,6 +188,15 @@ impl From<TokenError> for Failure {
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         Self::undone(error)
+    }
+}
+
+/// Of the note of a log's end.
+impl From<SignError> for Failure {
+    fn from(error: SignError) -> Self {
+        Self::undone(error).with_advice(
+            "The log has ended, and nothing says so yet but its head: run the same again, and its key signs the note of that.",
+        )
     }
 }
 

@@ -6,11 +6,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_sequencer::{Dedup, Log};
+use kiln_sequencer::{Dedup, Log, Signer};
 use kiln_storage::bucket::{BucketUrl, ParseBucketUrlError};
 use kiln_storage::folder::{Disk, RealDisk};
 use kiln_storage::{AnyRegister, FolderRegister};
-use kiln_tiles::{SigningKey, VerifierKey};
+use kiln_tiles::VerifierKey;
 
 use crate::environment::System;
 use crate::failure::Failure;
@@ -108,7 +108,7 @@ impl Guards {
     /// Puts the log together that these guard.
     pub(crate) fn guard(
         self,
-        key: SigningKey,
+        key: impl Signer,
         store: OpenStore,
         dedup: Dedup,
     ) -> Log<OpenStore, AnyRegister> {

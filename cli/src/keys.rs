@@ -1,9 +1,11 @@
-//! Secret keys: in files that only their owner may read, or in `KILN_KEY` and `KILN_ML_DSA_KEY`.
+//! Secret keys: in files that only their owner may read, or in `KILN_KEY` and `KILN_ML_DSA_KEY`. The first key of a log may
+//! be kept by a cloud as well: see `log_key`.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use kiln_kms::KeyReference;
 use kiln_tiles::{
     Cosigner, KeyName, ParseSigningKeyError, Pkcs8Error, SignatureType, SigningKey, VerifierKey,
 };
@@ -12,14 +14,16 @@ use zeroize::Zeroizing;
 use crate::environment;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
+use crate::log_key::{GivenKey, KeyPlace};
 
 /// Where a log's keys come from, if not from its own folder.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct KeyArgs {
-    /// The log's secret key, in Go's note form or as PKCS#8 PEM; only its owner may be able to read
-    /// it. KILN_KEY may hold the key itself instead. Without either it is STORE/private/key.
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    /// The log's secret key: a file in Go's note form or as PKCS#8 PEM, which only its owner may be able to read; or
+    /// where a cloud keeps it and signs with it, awskms:///ARN or gcpkms://projects/... KILN_KEY may hold the key itself
+    /// or that place instead. Without either it is STORE/private/key.
+    #[arg(long, value_name = "FILE|KMS")]
+    key: Option<KeyPlace>,
     /// The log's second secret key, of ML-DSA-44, by which it cosigns its own checkpoints. KILN_ML_DSA_KEY
     /// may hold the key itself instead. Without either it is STORE/private/key.ml-dsa-44, if that is there.
     #[arg(long, value_name = "FILE")]
@@ -61,29 +65,38 @@ impl KeyArgs {
     }
 
     /// The key that was given; `None` where none was.
-    pub(crate) fn given(&self) -> Result<Option<SecretKey>, Failure> {
-        given(self.key.as_deref(), &format!("KILN_KEY{}", self.suffix))
+    pub(crate) fn given(&self) -> Result<Option<GivenKey>, Failure> {
+        if let Some(place) = &self.key {
+            return place.read().map(Some);
+        }
+        let name = format!("KILN_KEY{}", self.suffix);
+        let Some(text) = variable(&name) else { return Ok(None) };
+        if KeyReference::is_meant(&text) {
+            let reference = text.trim_end().parse();
+            let reference = reference.map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+            return Ok(Some(GivenKey::Kms(reference)));
+        }
+        parse_variable(&name, &text).map(|key| Some(GivenKey::Secret(key)))
     }
 
     /// The second key that was given, for the log of this origin; `None` where none was.
     pub(crate) fn given_cosigner(&self, origin: &KeyName) -> Result<Option<Cosigner>, Failure> {
-        let given = given(self.ml_dsa_key.as_deref(), &format!("KILN_ML_DSA_KEY{}", self.suffix))?;
+        let name = format!("KILN_ML_DSA_KEY{}", self.suffix);
+        let given = match &self.ml_dsa_key {
+            Some(path) => Some(read(path)?),
+            None => variable(&name).map(|text| parse_variable(&name, &text)).transpose()?,
+        };
         given.map(|key| key.second_of(origin)).transpose()
     }
 }
 
-/// The key in the file, else that in the environment variable.
-fn given(path: Option<&Path>, variable: &str) -> Result<Option<SecretKey>, Failure> {
-    if let Some(path) = path {
-        return read(path).map(Some);
-    }
-    match std::env::var(variable) {
-        Ok(text) if !text.is_empty() => {
-            let text = Zeroizing::new(text);
-            parse(&text).map(Some).map_err(|error| Failure::usage(format!("{variable}: {error}")))
-        }
-        _ => Ok(None),
-    }
+/// What an environment variable says, if it says something.
+fn variable(name: &str) -> Option<Zeroizing<String>> {
+    std::env::var(name).ok().map(Zeroizing::new).filter(|text| !text.is_empty())
+}
+
+fn parse_variable(name: &str, text: &str) -> Result<SecretKey, Failure> {
+    parse(text).map_err(|error| Failure::usage(format!("{name}: {error}")))
 }
 
 impl SecretKey {

@@ -18,6 +18,7 @@ mod guard;
 mod keyed;
 mod keys;
 mod listeners;
+mod log_key;
 mod logging;
 mod output;
 mod progress;

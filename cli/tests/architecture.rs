@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kiln-http", &[]),
     ("kiln-storage", &["kiln-tiles"]),
     ("kiln-sequencer", &["kiln-tiles", "kiln-storage", "kiln-http"]),
+    ("kiln-kms", &["kiln-tiles", "kiln-storage", "kiln-sequencer"]),
     ("kiln-witness", &["kiln-tiles", "kiln-storage", "kiln-http", "kiln-client"]),
     ("kiln-client", &["kiln-tiles", "kiln-storage"]),
     ("kiln-rekor", &["kiln-tiles"]),
@@ -32,6 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "kiln-http",
             "kiln-sequencer",
             "kiln-client",
+            "kiln-kms",
             "kiln-rekor",
             "kiln-rekor-server",
             "kiln-witness",
@@ -44,7 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Imports that only a feature may turn on: who verifies through HTTP has no use for a writer's store.
-const OPTIONAL: &[(&str, &str)] = &[("kiln-client", "kiln-storage")];
+const OPTIONAL: &[(&str, &str)] = &[("kiln-client", "kiln-storage"), ("kiln-kms", "kiln-storage")];
 
 /// Crates for tests and measurements: never published, never a normal dependency.
 const TEST_ONLY: &[&str] = &["kiln-simulator", "kiln-bench", "round-model"];

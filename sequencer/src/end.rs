@@ -16,10 +16,14 @@ use crate::load::LoadError;
 use crate::log::Log;
 use crate::round::Writer;
 use crate::sequencer::{Sequencer, stopped};
+use crate::signer::SignError;
 use crate::state::Status;
 
 /// How often it is looked whether a log that has ended names another successor.
 const LOOK: Duration = Duration::from_secs(60);
+
+/// How soon its key is asked again that did not sign the note of its end.
+const SOON: Duration = Duration::from_secs(5);
 
 impl<S: Store, G: Register> Log<S, G> {
     /// What the log's key signed of its end, in the `log.json` of its store; `None` where nothing is there that
@@ -83,20 +87,25 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     /// Says it as long as it is served.
     async fn tell_end_again(&self, head: TreeHead) {
         loop {
-            self.tell_end(head).await;
-            sleep(LOOK).await;
+            let told = self.tell_end(head).await;
+            let untold = |error: &_| tracing::warn!(%error, "nobody is told yet that the log has ended");
+            sleep(told.inspect_err(untold).map_or(SOON, |()| LOOK)).await;
         }
     }
 
     /// Says how the log ended: as its note says, or where that is missing, alone.
-    async fn tell_end(&self, head: TreeHead) {
+    async fn tell_end(&self, head: TreeHead) -> Result<(), SignError> {
         let (log, known) = (&self.shared.log, self.shared.end());
         let read = log.read_end().await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the note of the log's end could not be read");
             None
         });
         let read = read.filter(|end| end.head() == head).map(Arc::new);
-        let end = read.or(known).unwrap_or_else(|| Arc::new(log.sign_end(head, None)));
+        let end = match read.or(known) {
+            Some(end) => end,
+            None => Arc::new(log.sign_end(head, None).await?),
+        };
         self.shared.set_status(Status::Frozen(end));
+        Ok(())
     }
 }

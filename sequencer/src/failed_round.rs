@@ -8,6 +8,7 @@ use crate::alarm::Alarm;
 use crate::dedup::DedupError;
 use crate::guard::GuardError;
 use crate::read::ReadError;
+use crate::signer::SignError;
 
 /// Why a round failed. The writer is gone; load again, unless it is an alarm.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,9 @@ pub enum RoundError {
     /// The dedup index failed.
     #[error(transparent)]
     Dedup(#[from] DedupError),
+    /// The log's key did not sign. Nothing was published; a load tries it again.
+    #[error(transparent)]
+    Signer(#[from] SignError),
     /// Too few witnesses cosigned, and nothing may be published without them.
     #[error(
         "too few witnesses cosigned: the quorum of the policy is not met, and nothing is published without it"
@@ -46,8 +50,8 @@ pub enum RoundError {
 
 impl RoundError {
     /// All that it may be called in metrics.
-    pub(crate) const LABELS: [&'static str; 8] =
-        ["fenced", "storage", "alarm", "guard", "read", "dedup", "unwitnessed", "witness_ahead"];
+    pub(crate) const LABELS: [&'static str; 9] =
+        ["fenced", "storage", "alarm", "guard", "read", "dedup", "signer", "unwitnessed", "witness_ahead"];
 
     /// What it is called in metrics.
     pub(crate) const fn label(&self) -> &'static str {
@@ -59,6 +63,7 @@ impl RoundError {
             Self::Guard(_) => "guard",
             Self::Read(_) => "read",
             Self::Dedup(_) => "dedup",
+            Self::Signer(_) => "signer",
             Self::Unwitnessed => "unwitnessed",
             Self::WitnessAhead => "witness_ahead",
         }

@@ -4,6 +4,7 @@
 //! | you want to | use |
 //! |---|---|
 //! | say what a log is made of | [`Log`]: key, store, guard, dedup index, [`Environment`] |
+//! | have its key kept elsewhere | a [`Signer`] |
 //! | make one | [`create_log`] |
 //! | run one | [`Sequencer`]: [`load`](Sequencer::load), then [`run`](Sequencer::run); or [`stand_by`](Sequencer::stand_by) |
 //! | end one for good | [`Sequencer::freeze`], [`Log::sign_end`], [`Log::read_end`] |
@@ -92,6 +93,7 @@ mod round;
 mod rounds;
 mod sequencer;
 mod server;
+mod signer;
 mod standby;
 mod state;
 mod tree;
@@ -119,6 +121,7 @@ pub use replace::CopyHead;
 pub use round::Writer;
 pub use sequencer::{Options, Sequencer, Shared};
 pub use server::{LogServer, ProveError, ServerOptions, SubmissionLimits, Submissions};
+pub use signer::{SignError, Signer};
 pub use state::{State, Status};
 pub use tree::Tree;
 pub use witnesses::{

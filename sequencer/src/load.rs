@@ -101,6 +101,12 @@ impl LoadError {
         matches!(self, Self::Round(RoundError::Unwitnessed))
     }
 
+    /// Whether nothing is wrong but that the log's key does not sign.
+    #[must_use]
+    pub const fn is_unsigned(&self) -> bool {
+        matches!(self, Self::Round(RoundError::Signer(_)))
+    }
+
     /// Whether another process holds the store.
     #[must_use]
     pub fn is_held(&self) -> bool {

@@ -4,22 +4,24 @@ use std::sync::Arc;
 
 use kiln_storage::{Register, Store};
 use kiln_tiles::{
-    Checkpoint, Cosigner, EndOfLog, Hash, SignedCheckpoint, SignedEnd, SigningKey, Successor, TreeHead,
-    TrustedLog, VerifierKey, Witness,
+    Checkpoint, Cosigner, EndOfLog, Hash, Note, SignedCheckpoint, SignedEnd, Successor, TreeHead, TrustedLog,
+    VerifierKey, Witness,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument, debug_span};
 
 use crate::dedup::{Dedup, DedupError};
 use crate::description::WitnessDescription;
 use crate::environment::Environment;
 use crate::floors::PublicCheckpoint;
 use crate::guard::Guard;
+use crate::signer::{PATIENCE, SignError, Signer};
 use crate::witnesses::{WitnessOptions, Witnesses};
 
 /// A log: its key, the store it lives in, the guard that stands outside, and its dedup index.
 #[derive(Debug)]
 pub struct Log<S, G> {
-    signer: SigningKey,
+    signer: Arc<dyn Signer>,
     cosigner: Option<Arc<Cosigner>>,
     trusted: TrustedLog,
     fingerprint: Hash,
@@ -47,7 +49,7 @@ impl<S: Store, G: Register> Log<S, G> {
     /// Puts a log together. Its origin is the name of its key. `guard` is the register outside of
     /// the store; see [`Guard`].
     pub fn new(
-        signer: SigningKey,
+        signer: impl Signer,
         store: S,
         guard: G,
         dedup: Dedup,
@@ -57,7 +59,7 @@ impl<S: Store, G: Register> Log<S, G> {
         Self {
             fingerprint: vkey.fingerprint(),
             trusted: TrustedLog::from(vkey),
-            signer,
+            signer: Arc::new(signer),
             cosigner: None,
             store,
             guard: Guard::new(vec![guard]),
@@ -137,10 +139,17 @@ impl<S: Store, G: Register> Log<S, G> {
     }
 
     /// Signs that the log has ended at this tree, which is its last: whoever calls this made sure that the head says so.
-    pub fn sign_end(&self, head: TreeHead, successor: Option<Successor>) -> SignedEnd {
+    ///
+    /// # Errors
+    /// Where its key does not sign now. The log has ended all the same.
+    pub async fn sign_end(
+        &self,
+        head: TreeHead,
+        successor: Option<Successor>,
+    ) -> Result<SignedEnd, SignError> {
         let end = EndOfLog::new(self.trusted.origin(), head, successor).expect("a key name is an origin");
-        let note = self.signer.sign(end.to_string()).expect("it is the text of a note");
-        self.trusted.open_end(note.to_string().as_bytes()).expect("the log's own signature verifies")
+        let note = self.signed(end.to_string()).await?;
+        self.trusted.open_end(note.to_string().as_bytes()).map_err(|_| SignError::Forged)
     }
 
     /// Works with the dedup index where waiting for the disk disturbs nobody. One in memory keeps
@@ -173,15 +182,23 @@ impl<S: Store, G: Register> Log<S, G> {
 
     /// Signs a checkpoint for this tree, with the log's own cosignature at this time, in seconds since 1970, if it has a
     /// key for one. Whoever calls this made sure of the order of the round.
-    pub(crate) async fn sign(&self, head: TreeHead, time: u64) -> SignedCheckpoint {
+    pub(crate) async fn sign(&self, head: TreeHead, time: u64) -> Result<SignedCheckpoint, SignError> {
         let checkpoint = Checkpoint::new(self.trusted.origin(), head).expect("a key name is an origin");
-        let mut note = self.signer.sign(checkpoint.to_string()).expect("a checkpoint is the text of a note");
+        let mut note = self.signed(checkpoint.to_string()).await?;
         if let Some(cosigner) = self.cosigner.clone() {
             // Milliseconds of arithmetic, which would keep others waiting.
             let cosigning = tokio::task::spawn_blocking(move || cosigner.cosign(&checkpoint, time));
             let line = cosigning.await.expect("cosigning does not panic").expect("a key name is an origin");
             note = note.with(line).expect("two lines are not too many");
         }
-        self.trusted.open_note(note).expect("the log's own signature verifies")
+        self.trusted.open_note(note).map_err(|_| SignError::Forged)
+    }
+
+    /// The text, and what is said to be the signature of the log's key under it. It has to be opened before it is used.
+    async fn signed(&self, text: String) -> Result<Note, SignError> {
+        let signing = timeout(PATIENCE, self.signer.sign(&text)).instrument(debug_span!("sign"));
+        let line = signing.await;
+        let line = line.map_err(|_| SignError::Late(PATIENCE))??;
+        Ok(Note::new(text, vec![line]).expect("it is the text of a note"))
     }
 }

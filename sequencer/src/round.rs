@@ -268,7 +268,7 @@ impl<S: Store, G: Register> Publisher<S, G> {
         let tree = newest(rounds, &base);
         let of_round = rounds.last().map_or_else(|| log.environment.0.unix_time(), |round| round.round.time);
         let time = time.max(of_round);
-        let signed = log.sign(tree.head(), time).await;
+        let signed = log.sign(tree.head(), time).await?;
         let Some(Witnessed { checkpoint, lacks, asking }) = witnessed(&log, signed, rounds).await? else {
             return Ok((Self { log, tree: base, time, answers, lacks, asking: None }, None));
         };
@@ -316,7 +316,7 @@ impl<S: Store, G: Register> Publisher<S, G> {
             return Err(RoundError::Fenced);
         }
         self.time = self.time.max(self.log.environment.0.unix_time());
-        let signed = self.log.sign(self.tree.head(), self.time).await;
+        let signed = self.log.sign(self.tree.head(), self.time).await?;
         let witnessed = witnessed(&self.log, signed, &[]).await?;
         let Some(Witnessed { checkpoint, asking, .. }) = witnessed else { return Ok(None) };
         self.asking = asking;

@@ -192,7 +192,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     ) -> Result<(), RoundError> {
         match published {
             Ok(published) => published.iter().for_each(|published| self.announce(published)),
-            Err(RoundError::Storage(error)) => {
+            Err(error @ (RoundError::Storage(_) | RoundError::Signer(_))) => {
                 tracing::warn!(%error, "cosignatures that came late were not published");
             }
             Err(error) => return Err(error),

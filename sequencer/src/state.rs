@@ -52,6 +52,7 @@ impl Status {
     pub fn public(&self) -> std::borrow::Cow<'static, str> {
         match self {
             Self::StandingBy(_) => "standing by: another process writes the log".into(),
+            Self::Failing(error) if error.is_unsigned() => "its key does not sign".into(),
             Self::Failing(_) => "its store fails".into(),
             Self::Alarmed(_) => "alarm: it neither signs nor accepts".into(),
             status => status.to_string().into(),

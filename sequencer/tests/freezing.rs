@@ -139,7 +139,7 @@ async fn the_note_of_its_end_stands_for_a_head_that_went_back() {
     let (memory, guard) = log_of(300).await;
     let before = record(&memory).await;
     let head = freeze(&memory, &guard).await.unwrap();
-    let end = log(&memory, &guard).sign_end(head, None);
+    let end = log(&memory, &guard).sign_end(head, None).await.unwrap();
     put_head(&memory, &before).await;
     let known = || log(&memory, &guard).with_end(end.clone());
     assert!(load(known()).await.unwrap().is_frozen());
@@ -156,7 +156,7 @@ async fn the_note_of_its_end_stands_for_a_head_that_went_back() {
 async fn a_log_that_went_on_after_its_end_is_an_alarm() {
     let (memory, guard) = log_of(3).await;
     let head = record(&memory).await.head;
-    let end = log(&memory, &guard).sign_end(head, None);
+    let end = log(&memory, &guard).sign_end(head, None).await.unwrap();
     add(&memory, &guard, &Dedup::in_memory(), &entries("second", 2)).await;
     let error = load(log(&memory, &guard).with_end(end)).await.err().unwrap();
     let went_on = matches!(error, LoadError::Round(RoundError::Alarm(Alarm::WentOn { .. })));
@@ -169,7 +169,8 @@ async fn a_store_that_is_behind_the_end_is_refused() {
     let (memory, guard) = log_of(3).await;
     let (store, older_guard) = (Memory::new(), MemoryRegister::default());
     add(&store, &older_guard, &Dedup::in_memory(), &entries("first", 2)).await;
-    let end = log(&memory, &guard).sign_end(record(&memory).await.head, None);
+    let head = record(&memory).await.head;
+    let end = log(&memory, &guard).sign_end(head, None).await.unwrap();
     let error = load(log(&store, &older_guard).with_end(end)).await.err().unwrap();
     assert!(matches!(error, LoadError::Round(RoundError::Alarm(Alarm::Fork { .. }))), "{error}");
 }
@@ -182,7 +183,8 @@ async fn log_json_has_the_end_and_nothing_else_is_believed() {
     let vkey = next.vkeys().remove(0);
     let successor = Successor::new(vkey, "https://next.example").unwrap();
     let head = record(&memory).await.head;
-    let (end, other) = (own.sign_end(head, Some(successor)), next.sign_end(head, None));
+    let end = own.sign_end(head, Some(successor)).await.unwrap();
+    let other = next.sign_end(head, None).await.unwrap();
     let describe = |note: &str| serde_json::json!({ "frozen": true, "end": note }).to_string();
     for (body, believed) in [
         (describe(&end.note().to_string()), true),
@@ -208,7 +210,7 @@ async fn a_successor_that_is_named_later_is_found() {
     assert_eq!(running.0.end().unwrap().successor(), None);
     let next = common::log(2, &Memory::new(), &MemoryRegister::default(), &Dedup::off());
     let successor = Successor::new(next.vkeys().remove(0), "https://next.example").unwrap();
-    let end = log(&memory, &guard).sign_end(head, Some(successor.clone()));
+    let end = log(&memory, &guard).sign_end(head, Some(successor.clone())).await.unwrap();
     let body = serde_json::json!({ "end": end.note().to_string() }).to_string();
     memory.tamper(&"log.json".parse().unwrap(), Some(body.into()));
     tokio::time::sleep(Duration::from_secs(61)).await;
@@ -251,7 +253,8 @@ async fn a_log_that_is_recovered_has_ended_still() {
     // The head says nothing of it: the note does.
     let Loaded { held, .. } = memory.head().load().await.unwrap();
     memory.head().swap(held, Bytes::from_static(b"nonsense")).await.unwrap();
-    let known = log(&memory, &guard).with_end(log_here.sign_end(head, None));
+    let end = log_here.sign_end(head, None).await.unwrap();
+    let known = log(&memory, &guard).with_end(end);
     let recovery = Recovery::begin(&known).await.unwrap();
     let plan = recovery.plan(best.head(), None).unwrap();
     recovery.finish(plan, &best).await.unwrap();

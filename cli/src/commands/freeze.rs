@@ -3,9 +3,9 @@
 use std::io::{self, BufRead, IsTerminal};
 use std::time::Duration;
 
-use kiln_sequencer::{Dedup, Holder, Log, Options, Sequencer};
+use kiln_sequencer::{Dedup, Holder, Log, Options, Sequencer, Signer};
 use kiln_storage::AnyRegister;
-use kiln_tiles::{SignedEnd, Successor, TreeHead, VerifierKey};
+use kiln_tiles::{KeyName, SignedEnd, Successor, TreeHead, VerifierKey};
 use serde_json::{Value, json};
 
 use super::serve::WitnessArgs;
@@ -30,7 +30,8 @@ use crate::trust::parse_vkey;
 Examples:
   kiln freeze ./log-2026 --successor-vkey V --successor-url https://logs.example.com/2027
   kiln freeze ./log-2026 --yes                       in a script: nobody is asked
-  kiln freeze s3://bucket/log --key release.key --guard s3://guards --policy release.policy")]
+  kiln freeze s3://bucket/log --key release.key --guard s3://guards --policy release.policy
+  kiln freeze ./log --key awskms:///alias/releases --origin example.com/releases --yes")]
 pub(crate) struct Freeze {
     /// The store of the log that ends.
     store: StorePlace,
@@ -43,6 +44,9 @@ pub(crate) struct Freeze {
     /// Do not ask. Without it a person at a terminal has to type the origin, and a script goes no further.
     #[arg(long)]
     yes: bool,
+    /// The name of the log, where its key has none of its own: one in a KMS, or as PKCS#8.
+    #[arg(long)]
+    origin: Option<KeyName>,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
@@ -81,7 +85,7 @@ impl Freeze {
         let log = &sequencer.shared().log;
         let end = match known.filter(|known| successor.is_none() && known.head() == writer.head()) {
             Some(known) => known,
-            None => log.sign_end(writer.head(), successor),
+            None => log.sign_end(writer.head(), successor).await?,
         };
         describe_end(log, &end).await?;
         report(log, &end, was_frozen, *output)
@@ -98,7 +102,7 @@ impl Freeze {
         if !self.store.has_log().await? {
             return Err(Failure::undone(format!("{}: no log here", self.store)));
         }
-        let key = self.store.key(&self.key, None)?;
+        let key = self.store.key(&self.key, self.origin.as_ref()).await?;
         let (second, vkey) = (self.store.cosigner(&self.key, key.name())?, key.verifier_key());
         let witnesses = self.witnesses.open(&vkey)?;
         let guards = guards.open(&vkey, &environment::process_name("kiln freeze")).await?;

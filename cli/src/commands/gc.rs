@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kiln_client::{Client, StoreSource};
-use kiln_sequencer::{Sweep, Swept};
+use kiln_sequencer::{Signer, Sweep, Swept};
 use kiln_tiles::{TrustedLog, VerifierKey};
 use serde_json::json;
 
@@ -48,7 +48,7 @@ impl Gc {
         if self.store.as_folder().is_some() && !self.store.has_log().await? {
             return Err(Failure::undone(format!("{}: no log here", self.store)));
         }
-        let log = TrustedLog::from(self.vkey()?);
+        let log = TrustedLog::from(self.vkey().await?);
         let store = self.store.open("kiln gc")?;
         let client = Client::new(StoreSource::new(store.clone()), log.clone());
         let published = client.update().await?.checkpoint.head().size();
@@ -63,10 +63,10 @@ impl Gc {
         self.report(&log, published, &swept, since.elapsed(), *output)
     }
 
-    fn vkey(&self) -> Result<VerifierKey, Failure> {
+    async fn vkey(&self) -> Result<VerifierKey, Failure> {
         match given_vkey(self.vkey.as_ref())? {
             Some(vkey) => Ok(vkey),
-            None => Ok(self.store.key(&self.key, None)?.verifier_key()),
+            None => Ok(self.store.key(&self.key, None).await?.verifier_key()),
         }
     }
 

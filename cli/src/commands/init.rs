@@ -1,6 +1,6 @@
 //! `kiln init`: makes a log.
 
-use kiln_sequencer::{Dedup, Log, Options, Sequencer, create_log};
+use kiln_sequencer::{Dedup, Log, Options, Sequencer, Signer, create_log};
 use kiln_tiles::KeyName;
 
 use crate::environment;
@@ -17,7 +17,8 @@ use crate::store::{StorePlace, check_conditions};
 #[command(after_help = "\
 Examples:
   kiln init ./log --origin example.com/releases
-  kiln init ./log --origin example.com/releases --key release.key")]
+  kiln init ./log --origin example.com/releases --key release.key
+  kiln init ./log --origin example.com/releases --key awskms:///alias/releases")]
 pub(crate) struct Init {
     /// Where to make the log: a folder, or s3://, gs:// or az://.
     store: StorePlace,
@@ -35,7 +36,7 @@ impl Init {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         self.store.check_key(&self.key)?;
         let vkey = if self.store.has_log().await? {
-            let vkey = self.store.key(&self.key, self.origin.as_ref())?.verifier_key();
+            let vkey = self.store.key(&self.key, self.origin.as_ref()).await?.verifier_key();
             output.note(format_args!("{} holds this log already", self.store));
             vkey
         } else {
@@ -47,8 +48,8 @@ impl Init {
 
     async fn make(&self, output: &Output) -> Result<kiln_tiles::VerifierKey, Failure> {
         let guards = self.guard.outside(&self.store)?;
-        let (key, chosen) = self.store.key_of_new_log(&self.key, self.origin.as_ref())?;
-        let vkey = key.verifier_key();
+        let (key, chosen) = self.store.key_of_new_log(&self.key, self.origin.as_ref()).await?;
+        let (vkey, kms) = (key.verifier_key(), key.reference().cloned());
         let store = self.store.open("kiln init")?;
         check_conditions(&store).await?;
         let guards = guards.open(&vkey, &environment::process_name("kiln init")).await?;
@@ -61,10 +62,14 @@ impl Init {
         // The first load publishes the empty tree, so that readers find a log.
         Sequencer::new(log, Options::default()).load().await?;
         output.note(format_args!("made the log {} in {}", vkey.name(), self.store));
-        if let Some(path) = self.store.key_path() {
+        if let Some(kms) = kms {
+            output.note(format_args!(
+                "  its key stays in {kms}: whoever may sign with it can sign in the log's name"
+            ));
+        } else if let Some(path) = self.store.key_path() {
             output.note(format_args!("  its key is {}: keep a copy, in secret", path.display()));
         }
-        if let Some(path) = self.store.cosigner_path() {
+        if let Some(path) = self.store.cosigner_path().filter(|path| path.exists()) {
             let path = path.display();
             output.note(format_args!("  its second key, of ML-DSA-44, is {path}: keep a copy of it, too"));
         }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::keys::{self, KeyFormat, KeyType};
+use crate::log_key::KeyPlace;
 use crate::output::Output;
 
 /// Make keys, and show the public half of one.
@@ -38,18 +39,21 @@ Examples:
     #[command(after_help = "\
 Examples:
   kiln key show release.key
-  kiln key show log/private/key.ml-dsa-44")]
+  kiln key show log/private/key.ml-dsa-44
+  kiln key show awskms:///alias/releases --name example.com/releases")]
     Show {
-        /// The file, in note form or PKCS#8 PEM; only its owner may be able to read it.
-        file: PathBuf,
-        /// The name of the key, which a PKCS#8 file does not have.
-        #[arg(long)]
+        /// The file, in note form or PKCS#8 PEM, which only its owner may be able to read; or where a cloud keeps the
+        /// key, awskms:///ARN or gcpkms://projects/...
+        #[arg(value_name = "FILE|KMS")]
+        file: KeyPlace,
+        /// The name of the key, which a PKCS#8 file and a key in a cloud do not have: the log's origin.
+        #[arg(long, visible_alias = "origin")]
         name: Option<KeyName>,
     },
 }
 
 impl Key {
-    pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         match self {
             Self::New { name, output: path, format, kind } => {
                 let key = keys::generate(name, kind)?;
@@ -60,7 +64,7 @@ impl Key {
                 output.note(format_args!("made the secret key {}", path.display()));
                 show(&key.verifier_key(None)?, *output)
             }
-            Self::Show { file, name } => show(&keys::read(&file)?.verifier_key(name.as_ref())?, *output),
+            Self::Show { file, name } => show(&file.read()?.verifier_key(name.as_ref()).await?, *output),
         }
     }
 }

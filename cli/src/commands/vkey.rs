@@ -1,6 +1,7 @@
 //! `kiln vkey`: prints the key that a log is verified by.
 
-use kiln_tiles::VerifierKey;
+use kiln_sequencer::Signer;
+use kiln_tiles::{KeyName, VerifierKey};
 
 use crate::failure::Failure;
 use crate::keys::{KeyArgs, KeyType};
@@ -13,10 +14,14 @@ use crate::store::{FolderStore, StorePlace};
 #[command(after_help = "\
 Examples:
   export KILN_VKEY=$(kiln vkey ./log)
-  kiln vkey ./log --type ml-dsa-44")]
+  kiln vkey ./log --type ml-dsa-44
+  kiln vkey ./log --key awskms:///alias/releases --origin example.com/releases")]
 pub(crate) struct Vkey {
     /// The store that the log lives in.
     store: StorePlace,
+    /// The name of the log, where its key has none of its own: one in a KMS, or as PKCS#8.
+    #[arg(long)]
+    origin: Option<KeyName>,
     #[command(flatten)]
     key: KeyArgs,
     /// Which of the log's keys [default: the first one, of Ed25519 unless it was made otherwise].
@@ -28,17 +33,17 @@ const ADD: &str =
     "`kiln key new ORIGIN --type ml-dsa-44 -o STORE/private/key.ml-dsa-44` gives a log a second key.";
 
 impl Vkey {
-    pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         if let Some(store) = self.store.as_folder() {
             self.check_folder(store)?;
         }
-        let vkey = self.vkey()?;
+        let vkey = self.vkey().await?;
         let value = || serde_json::json!({ "origin": vkey.name().as_str(), "vkey": vkey.to_string() });
         output.result(&vkey, value)
     }
 
-    fn vkey(&self) -> Result<VerifierKey, Failure> {
-        let first = self.store.key(&self.key, None)?.verifier_key();
+    async fn vkey(&self) -> Result<VerifierKey, Failure> {
+        let first = self.store.key(&self.key, self.origin.as_ref()).await?.verifier_key();
         let Some(kind) = self.kind.map(KeyType::signature_type) else { return Ok(first) };
         let second = self.store.cosigner(&self.key, first.name())?.map(|key| key.verifier_key());
         let found = [Some(first), second].into_iter().flatten().find(|vkey| vkey.signature_type() == kind);

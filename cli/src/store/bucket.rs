@@ -2,10 +2,11 @@
 
 use kiln_storage::bucket::BucketUrl;
 use kiln_storage::{Bucket, Register, StorageError, Store};
-use kiln_tiles::{KeyName, SigningKey};
+use kiln_tiles::KeyName;
 
 use crate::failure::Failure;
-use crate::keys::{KeyArgs, SecretKey};
+use crate::keys::KeyArgs;
+use crate::log_key::{GivenKey, LogKey};
 use crate::store::Contents;
 
 pub(super) async fn contents(bucket: &Bucket) -> Result<Contents, StorageError> {
@@ -20,15 +21,19 @@ pub(super) async fn contents(bucket: &Bucket) -> Result<Contents, StorageError> 
 }
 
 /// The key that was given.
-pub(super) fn key(url: &BucketUrl, given: &KeyArgs, origin: Option<&KeyName>) -> Result<SigningKey, Failure> {
-    given_key(url, given)?.named(origin)
+pub(super) async fn key(
+    url: &BucketUrl,
+    given: &KeyArgs,
+    origin: Option<&KeyName>,
+) -> Result<LogKey, Failure> {
+    given_key(url, given)?.named(origin).await
 }
 
-pub(super) fn given_key(url: &BucketUrl, given: &KeyArgs) -> Result<SecretKey, Failure> {
+pub(super) fn given_key(url: &BucketUrl, given: &KeyArgs) -> Result<GivenKey, Failure> {
     given.given()?.ok_or_else(|| {
         Failure::usage(format!(
             "no bucket holds a key, and so not {url}: give the log's key with --key FILE or in KILN_KEY \
-             (a new one is made by `kiln key new`)"
+             (a new one is made by `kiln key new`), or where a cloud keeps it, --key awskms:///ARN or gcpkms://..."
         ))
     })
 }

@@ -12,6 +12,7 @@ use kiln_tiles::{Cosigner, KeyName, SigningKey};
 use crate::environment;
 use crate::failure::Failure;
 use crate::keys::{self, KeyArgs};
+use crate::log_key::LogKey;
 use crate::store::Contents;
 
 /// A folder that a log lives in, or will.
@@ -86,10 +87,14 @@ impl FolderStore {
     }
 
     /// The log's key, by which it goes on: the one given, else the store's own.
-    pub(crate) fn key(&self, given: &KeyArgs, origin: Option<&KeyName>) -> Result<SigningKey, Failure> {
-        if let Some(key) = given.given()? {
-            return key.named(origin);
+    pub(crate) async fn key(&self, given: &KeyArgs, origin: Option<&KeyName>) -> Result<LogKey, Failure> {
+        match given.given()? {
+            Some(key) => key.named(origin).await,
+            None => self.own_key(origin).map(LogKey::from),
         }
+    }
+
+    fn own_key(&self, origin: Option<&KeyName>) -> Result<SigningKey, Failure> {
         let path = self.key_path();
         if !path.try_exists().map_err(|error| Failure::file(&path, &error))? {
             let path = path.display();
@@ -108,13 +113,13 @@ impl FolderStore {
 
     /// The key of a log that is to be made: the one given, or that of an earlier try, or a new one.
     /// Tells whether the origin was chosen here.
-    pub(crate) fn key_of_new_log(
+    pub(crate) async fn key_of_new_log(
         &self,
         given: &KeyArgs,
         origin: Option<&KeyName>,
-    ) -> Result<(SigningKey, bool), Failure> {
+    ) -> Result<(LogKey, bool), Failure> {
         if let Some(key) = given.given()? {
-            return Ok((key.named(origin)?, false));
+            return Ok((key.named(origin).await?, false));
         }
         let chosen = origin.is_none();
         if !self.key_path().exists() {
@@ -123,7 +128,7 @@ impl FolderStore {
             self.keep_key(&key)?;
         }
         // What counts is what stands there: another process may have been first.
-        Ok((self.key(given, origin)?, chosen))
+        Ok((self.own_key(origin)?.into(), chosen))
     }
 
     /// Keeps the key in the store, unless there is one.

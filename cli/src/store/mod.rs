@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kiln_client::AnySource;
 use kiln_storage::bucket::{BucketUrl, ParseBucketUrlError};
 use kiln_storage::{AnyStore, Bucket, Metered, MutableObjects, ObjectPath, PutError, StorageError};
-use kiln_tiles::{Cosigner, KeyName, SigningKey, VerifierKey};
+use kiln_tiles::{Cosigner, KeyName, VerifierKey};
 
 pub(crate) use folder::FolderStore;
 
@@ -19,6 +19,7 @@ use crate::environment;
 use crate::failure::Failure;
 use crate::files::real;
 use crate::keys::KeyArgs;
+use crate::log_key::LogKey;
 
 /// Where a log lives, or will.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -142,29 +143,32 @@ impl StorePlace {
     }
 
     /// The log's key, by which it goes on: the one given, else the folder's own.
-    pub(crate) fn key(&self, given: &KeyArgs, origin: Option<&KeyName>) -> Result<SigningKey, Failure> {
+    pub(crate) async fn key(&self, given: &KeyArgs, origin: Option<&KeyName>) -> Result<LogKey, Failure> {
         match self {
-            Self::Folder(store) => store.key(given, origin),
-            Self::Bucket(url) => bucket::key(url, given, origin),
+            Self::Folder(store) => store.key(given, origin).await,
+            Self::Bucket(url) => bucket::key(url, given, origin).await,
         }
     }
 
     /// The key of a log that is to be made: the one given, or that of an earlier try, or a new one.
     /// Tells whether the origin was chosen here.
-    pub(crate) fn key_of_new_log(
+    pub(crate) async fn key_of_new_log(
         &self,
         given: &KeyArgs,
         origin: Option<&KeyName>,
-    ) -> Result<(SigningKey, bool), Failure> {
+    ) -> Result<(LogKey, bool), Failure> {
         match self {
-            Self::Folder(store) => store.key_of_new_log(given, origin),
-            Self::Bucket(url) => Ok((bucket::key(url, given, origin)?, false)),
+            Self::Folder(store) => store.key_of_new_log(given, origin).await,
+            Self::Bucket(url) => Ok((bucket::key(url, given, origin).await?, false)),
         }
     }
 
-    /// Keeps the key in a folder, unless there is one. No bucket ever holds a key.
-    pub(crate) fn keep_key(&self, key: &SigningKey) -> Result<(), Failure> {
-        self.as_folder().map_or(Ok(()), |store| store.keep_key(key))
+    /// Keeps the key in a folder, unless there is one. No bucket ever holds a key, and one that a cloud keeps stays there.
+    pub(crate) fn keep_key(&self, key: &LogKey) -> Result<(), Failure> {
+        match (self, key.at_hand()) {
+            (Self::Folder(store), Some(key)) => store.keep_key(key),
+            _ => Ok(()),
+        }
     }
 
     /// The key by which the log of this origin cosigns its own checkpoints: the one given, else the folder's own;

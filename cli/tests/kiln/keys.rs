@@ -209,3 +209,39 @@ fn a_backup_has_both_keys_or_none() {
     world.kiln(&["key", "new", "keys.example/log", "-o", other, "--type", "ml-dsa-44"]).ok();
     world.kiln(&["backup", "log", "with", "--with-key"]).fails(2, &[other, "another key"]);
 }
+
+/// A key in a KMS is asked for nothing before it is known that the command makes sense.
+#[test]
+fn a_key_in_a_kms_is_named_whole() {
+    let world = World::new();
+    let gcp = "gcpkms://projects/p/locations/global/keyRings/r/cryptoKeys/k";
+    for (reference, words) in [
+        ("azurekms://vault/key", "other services are not known here"),
+        ("awskms:///arn:aws:s3:::bucket", "awskms:///ARN"),
+        (gcp, "name the version"),
+    ] {
+        let shown = world.kiln(&["key", "show", reference, "--name", "keys.example/log"]);
+        shown.fails(2, &[words]);
+        world.kiln(&["serve", "log", "--key", reference]).fails(2, &[words]);
+        let mut vkey = world.command(&["vkey", "log", "--origin", "keys.example/log"]);
+        world.kiln(&["init", "log"]).ok();
+        world.run(vkey.env("KILN_KEY", reference)).fails(2, &["KILN_KEY: ", words]);
+        fs::remove_dir_all(world.path("log")).unwrap();
+    }
+    let key = "awskms:///alias/releases?region=eu-west-1";
+    world.kiln(&["init", "log", "--key", key]).fails(2, &["no name of its own", "give the log's origin"]);
+    assert!(!world.path("log/private/key").exists());
+}
+
+/// And where it cannot be asked, the log cannot be made: nothing stands in for it.
+#[test]
+fn a_kms_that_is_not_there_makes_no_log() {
+    let world = World::new();
+    let arguments = ["init", "log", "--origin", "keys.example/log", "--key", "awskms:///alias/releases"];
+    let mut init = world.command(&arguments);
+    init.env("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9").env("AWS_REGION", "eu-west-1");
+    init.env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", "not to be shown");
+    let ran = world.run(&mut init).fails(3, &["awskms:///alias/releases: the KMS could not be asked"]);
+    assert!(!ran.stderr.contains("not to be shown"), "{}", ran.stderr);
+    assert!(!world.path("log/private/key").exists());
+}

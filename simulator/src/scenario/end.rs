@@ -48,7 +48,7 @@ impl Stage {
     fn stop_faults(&self) {
         self.world.note(None, format_args!("the faults stop"));
         let mut weather = self.world.weather();
-        (weather.faults, weather.storm, weather.outage) = (0.0, None, None);
+        (weather.faults, weather.signer, weather.storm, weather.outage) = (0.0, 0.0, None, None);
         weather.latency = Latency { usual: weather.latency.usual.min(20), worst: 20, rare: 10 };
         if let Place::Machine(disk) = &self.place {
             disk.stop_trouble();

@@ -7,6 +7,7 @@
 //! | `bucket`, `link` | an object store behind a network that loses, repeats and delays calls |
 //! | `machine` | a folder on a disk whose power is cut |
 //! | `process`, `submit` | those who write, and those who send |
+//! | `signer` | who keeps the key, and signs when it suits |
 //! | `stage` | lets things happen, and brings back who died |
 //! | `checker` | the promises |
 //! | `world`, `trace` | what they share, and what is left of a run |
@@ -23,6 +24,7 @@ mod link;
 mod machine;
 mod plan;
 mod process;
+mod signer;
 mod stage;
 mod submit;
 mod trace;
@@ -65,13 +67,18 @@ pub struct Report {
     pub lines: Vec<String>,
 }
 
+/// What makes the dice of the signer others than those of all else.
+const SIGNER: u64 = u64::from_be_bytes(*b"\0signing");
+
 /// Runs a seed. `trace`: whether somebody will read what happened.
 #[must_use]
 pub fn run(seed: u64, trace: bool) -> Report {
     simulate(async {
         let mut rng = fastrand::Rng::with_seed(seed);
         let plan = Plan::draw(&mut rng).with_freeze(&mut fastrand::Rng::with_seed(!seed));
-        let (world, place) = make_world(&plan, trace, &mut rng);
+        let mut signer_dice = fastrand::Rng::with_seed(seed ^ SIGNER);
+        let plan = plan.with_signer(&mut signer_dice);
+        let (world, place) = make_world(&plan, trace, &mut rng, signer_dice);
         world.note(None, format_args!("seed {seed}: {plan:?}"));
         let played = AssertUnwindSafe(play(&plan, &world, place, &mut rng)).catch_unwind().await;
         if let Err(panic) = played {
@@ -86,7 +93,12 @@ fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of no words")
 }
 
-fn make_world(plan: &Plan, trace: bool, rng: &mut fastrand::Rng) -> (Arc<World>, Place) {
+fn make_world(
+    plan: &Plan,
+    trace: bool,
+    rng: &mut fastrand::Rng,
+    signer_dice: fastrand::Rng,
+) -> (Arc<World>, Place) {
     let (place, eye): (Place, Arc<dyn checker::Eye>) = if plan.is_bucket {
         let bucket = Arc::new(bucket::Bucket::default());
         (Place::Bucket(bucket.clone()), bucket)
@@ -95,8 +107,9 @@ fn make_world(plan: &Plan, trace: bool, rng: &mut fastrand::Rng) -> (Arc<World>,
         (Place::Machine(disk.clone()), Arc::new(disk))
     };
     let checker = Checker::new(eye, plan.settings.guards, plan.settings.dedup);
-    let weather = Weather { faults: plan.faults, latency: plan.latency, storm: None, outage: None };
-    (Arc::new(World::new(Trace::new(trace), checker, weather)), place)
+    let Plan { faults, signer, latency, .. } = *plan;
+    let weather = Weather { faults, signer, latency, storm: None, outage: None };
+    (Arc::new(World::new(Trace::new(trace), checker, weather, signer_dice)), place)
 }
 
 async fn play(plan: &Plan, world: &Arc<World>, place: Place, rng: &mut fastrand::Rng) {

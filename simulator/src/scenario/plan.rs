@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) processes: usize,
     pub(crate) settings: Settings,
     pub(crate) faults: f64,
+    /// How likely the log's key does not sign as it should.
+    pub(crate) signer: f64,
     pub(crate) latency: Latency,
     pub(crate) submitters: Vec<Submitter>,
     /// How long things happen; afterwards all must be well again.
@@ -64,7 +66,8 @@ impl Plan {
         };
         let submitters = (0..rng.usize(1..5)).map(|_| Submitter::draw(rng)).collect();
         let events = draw_events(rng, is_bucket, processes, length);
-        Self { is_bucket, processes, settings, faults, latency, submitters, length, events, freezes: false }
+        let (signer, freezes) = (0.0, false);
+        Self { is_bucket, processes, settings, faults, signer, latency, submitters, length, events, freezes }
     }
 
     /// The same, in which the log may be ended. It has dice of its own: a seed in which it is not does what it did
@@ -74,6 +77,14 @@ impl Plan {
         self.freezes = !freeze.is_empty();
         self.events.extend(freeze);
         self.events.sort_by_key(|(at, _)| *at);
+        self
+    }
+
+    /// The same, in which the log's key may not always sign. It has dice of its own, too.
+    pub(crate) fn with_signer(mut self, rng: &mut fastrand::Rng) -> Self {
+        if rng.u8(..4) == 0 {
+            self.signer = [0.02, 0.2, 0.7][rng.usize(..3)];
+        }
         self
     }
 }

@@ -16,9 +16,10 @@ use super::checker::Checker;
 use super::link::Link;
 use super::machine::{Local, LocalRegister};
 use super::plan::Settings;
+use super::signer::Hand;
 use super::world::World;
 use crate::disk::SimulatedDisk;
-use crate::world::{SeededEnvironment, signing_key};
+use crate::world::SeededEnvironment;
 
 /// Where the log lives.
 #[derive(Clone)]
@@ -172,7 +173,8 @@ impl Process {
         let dedup = if self.settings.dedup { Dedup::in_memory() } else { Dedup::off() };
         let mut guards = guards.into_iter();
         let first = guards.next().expect("a log has a guard");
-        let log = Log::new(signing_key(), store, first, dedup, self.environment.clone());
+        let hand = Hand::new(self.link.world.clone(), self.link.process);
+        let log = Log::new(hand, store, first, dedup, self.environment.clone());
         guards.fold(log, Log::with_guard)
     }
 

@@ -22,6 +22,7 @@ pub(crate) struct World {
     sent: Mutex<Vec<Bytes>>,
     /// Until then something that was sent may still come.
     late: Mutex<Option<Instant>>,
+    signer_dice: Mutex<fastrand::Rng>,
 }
 
 /// How bad the network and the stores are now, for everybody.
@@ -29,6 +30,8 @@ pub(crate) struct World {
 pub(crate) struct Weather {
     /// How likely a call fails.
     pub(crate) faults: f64,
+    /// How likely the log's key does not sign as it should.
+    pub(crate) signer: f64,
     pub(crate) latency: Latency,
     /// Worse weather, and how long it lasts.
     pub(crate) storm: Option<(Instant, Storm)>,
@@ -89,7 +92,7 @@ impl Weather {
 }
 
 impl World {
-    pub(crate) fn new(trace: Trace, checker: Checker, weather: Weather) -> Self {
+    pub(crate) fn new(trace: Trace, checker: Checker, weather: Weather, signer_dice: fastrand::Rng) -> Self {
         let (trace, checker, weather) = (Mutex::new(trace), Mutex::new(checker), Mutex::new(weather));
         Self {
             trace,
@@ -98,6 +101,7 @@ impl World {
             violation: Mutex::default(),
             sent: Mutex::default(),
             late: Mutex::default(),
+            signer_dice: Mutex::new(signer_dice),
         }
     }
 
@@ -107,6 +111,10 @@ impl World {
 
     pub(crate) fn weather(&self) -> MutexGuard<'_, Weather> {
         lock(&self.weather)
+    }
+
+    pub(crate) fn signer_dice(&self) -> MutexGuard<'_, fastrand::Rng> {
+        lock(&self.signer_dice)
     }
 
     pub(crate) fn sent(&self) -> MutexGuard<'_, Vec<Bytes>> {

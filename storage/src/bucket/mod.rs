@@ -42,6 +42,7 @@ pub use objects::BucketVersion;
 pub use open::OpenBucketError;
 pub use partials::BucketListing;
 pub use register::{BucketHeld, BucketRegister};
+pub use transport::Connector;
 pub use url::{BucketUrl, Cloud, ParseBucketUrlError};
 
 use self::attributes::attributes_of;

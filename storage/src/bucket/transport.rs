@@ -34,9 +34,10 @@ fn patience(body: u64) -> Duration {
     Duration::from_secs(15 + (body >> 22))
 }
 
-/// Makes the clients, one for the store and one for where its credentials come from.
-#[derive(Debug)]
-pub(super) struct Connector;
+/// Makes the clients, one for the store and one for where its credentials come from. Other services of a cloud are
+/// asked over such a client, too: each has roots, time-outs and connections as a store's has.
+#[derive(Clone, Copy, Debug)]
+pub struct Connector;
 
 #[derive(Debug)]
 struct Transport {

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kiln_client::{Client, Copied, Existing, Source, StoreSource};
-use kiln_tiles::{Cosigner, SignedCheckpoint, SigningKey, TrustedLog, VerifierKey};
+use kiln_sequencer::Signer;
+use kiln_tiles::{Cosigner, SignedCheckpoint, TrustedLog, VerifierKey};
 use serde_json::{Value, json};
 
 use crate::environment::Stopwatch;
 use crate::failure::{Exit, Failure};
 use crate::keys::{self, KeyArgs};
+use crate::log_key::LogKey;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{grouped, per_second, rounded};
@@ -53,7 +55,7 @@ pub(crate) struct Backup {
 }
 
 /// The first key of a log, and the second, if it has one.
-type SecretKeys = (SigningKey, Option<Cosigner>);
+type SecretKeys = (LogKey, Option<Cosigner>);
 
 impl Backup {
     /// The run may end after any line:
@@ -71,7 +73,7 @@ impl Backup {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         self.check_places().await?;
         let source = reading::source(&self.store.to_string())?;
-        let (vkey, secret) = self.keys()?;
+        let (vkey, secret) = self.keys().await?;
         let client = Client::new(source.clone(), TrustedLog::from(vkey.clone()));
         let checkpoint = client.update().await?.checkpoint;
         let since = Stopwatch::start();
@@ -119,12 +121,12 @@ impl Backup {
     }
 
     /// The key to verify the log by, and the secret ones, where they are to be copied.
-    fn keys(&self) -> Result<(VerifierKey, Option<SecretKeys>), Failure> {
+    async fn keys(&self) -> Result<(VerifierKey, Option<SecretKeys>), Failure> {
         let vkey = given_vkey(self.vkey.as_ref())?;
         if let (Some(vkey), false) = (&vkey, self.with_key) {
             return Ok((vkey.clone(), None));
         }
-        let key = self.store.key(&self.key, vkey.as_ref().map(VerifierKey::name));
+        let key = self.store.key(&self.key, vkey.as_ref().map(VerifierKey::name)).await;
         let key = key.map_err(|failure| match failure.exit() {
             Exit::Usage if !self.with_key => failure.with_advice("Or give the log's verifier key: --vkey."),
             _ => failure,
@@ -135,6 +137,13 @@ impl Backup {
         }
         if !self.with_key {
             return Ok((own, None));
+        }
+        if let Some(kms) = key.reference() {
+            return Err(Failure::usage(format!(
+                "the log's key is in {kms}, which gives it to nobody, so it cannot be in a copy: leave out --with-key. \
+                 A log goes on from the copy with the same --key, and --origin {}",
+                own.name()
+            )));
         }
         let second = self.store.cosigner(&self.key, own.name())?;
         self.check_keys_of_copy(&own, second.as_ref())?;

@@ -5,9 +5,9 @@ mod holders;
 use std::time::Duration;
 
 use kiln_client::{Copied, Existing};
-use kiln_sequencer::{Dedup, Log, Options, Plan, Recovery, Sequencer, Voice};
+use kiln_sequencer::{Dedup, Log, Options, Plan, Recovery, Sequencer, Signer, Voice};
 use kiln_storage::AnyRegister;
-use kiln_tiles::{SignedEnd, TreeHead};
+use kiln_tiles::{KeyName, SignedEnd, TreeHead};
 use serde_json::json;
 
 use crate::ending::describe_end;
@@ -39,6 +39,9 @@ pub(crate) struct Recover {
     /// others may have.
     #[arg(long, value_name = "LOG", required = true, num_args = 1..)]
     from: Vec<String>,
+    /// The name of the log, where its key has none of its own: one in a KMS, or as PKCS#8.
+    #[arg(long)]
+    origin: Option<KeyName>,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
@@ -80,7 +83,7 @@ impl Recover {
         if self.store.contents().await? == Contents::Other {
             return Err(Failure::usage(format!("{} holds something that is no log", self.store)));
         }
-        let key = self.store.key(&self.key, None)?;
+        let key = self.store.key(&self.key, self.origin.as_ref()).await?;
         let second = self.store.cosigner(&self.key, key.name())?;
         let guards = guards.open(&key.verifier_key(), &environment::process_name("kiln recover")).await?;
         let store = self.store.open("kiln recover")?;

@@ -34,7 +34,7 @@ impl Rekor {
             Self::Get(command) => command.run(output).await,
             Self::Verify(command) => command.run(*output),
             Self::Inspect(command) => command.run(*output),
-            Self::TrustConfig(command) => command.run(output),
+            Self::TrustConfig(command) => command.run(output).await,
         }
     }
 }

@@ -10,13 +10,15 @@ use kiln_rekor::{
     ServiceConfiguration, SigningConfig, TimeRange, Timestamp, TransparencyLogInstance, TrustedKey,
     TrustedRoot,
 };
-use kiln_tiles::{SigningKey, VerifierKey};
+use kiln_sequencer::Signer;
+use kiln_tiles::VerifierKey;
 use serde_json::json;
 
 use super::pem;
 use crate::failure::Failure;
 use crate::files;
-use crate::keys::{KeyArgs, SecretKey};
+use crate::keys::KeyArgs;
+use crate::log_key::LogKey;
 use crate::output::Output;
 use crate::reading::host_of;
 use crate::store::StorePlace;
@@ -96,8 +98,8 @@ impl FromStr for Place {
 }
 
 impl TrustConfig {
-    pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
-        let log = self.log()?;
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        let log = self.log().await?;
         let (root, config) = (self.trusted_root(&log)?, self.signing_config());
         fs::create_dir_all(&self.out).map_err(|error| Failure::file(&self.out, &error))?;
         let both = ClientTrustConfig::new(root.clone(), config.clone());
@@ -114,10 +116,10 @@ impl TrustConfig {
         Ok(())
     }
 
-    fn log(&self) -> Result<RekorLog, Failure> {
+    async fn log(&self) -> Result<RekorLog, Failure> {
         let vkey = match given_vkey(self.vkey.as_ref())? {
             Some(vkey) => vkey,
-            None => self.key()?.verifier_key(),
+            None => self.key().await?.verifier_key(),
         };
         RekorLog::of(&vkey).ok_or_else(|| {
             Failure::usage(format!("Sigstore's clients know no log keys of the type of {vkey}"))
@@ -125,14 +127,14 @@ impl TrustConfig {
     }
 
     /// The log's key. One without a name can only be meant for the host of the URL.
-    fn key(&self) -> Result<SigningKey, Failure> {
+    async fn key(&self) -> Result<LogKey, Failure> {
         match self.key.given()? {
-            None => self.store.key(&self.key, None),
-            Some(key @ SecretKey::Pem(_)) => {
+            None => self.store.key(&self.key, None).await,
+            Some(key) if key.is_nameless() => {
                 let host = host_of(&self.url).and_then(|host| host.parse().ok());
-                key.named(host.as_ref())
+                key.named(host.as_ref()).await
             }
-            Some(key) => key.named(None),
+            Some(key) => key.named(None).await,
         }
     }
 

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use kiln_sequencer::{Dedup, LoadError, Log, create_log};
+use kiln_sequencer::{Dedup, LoadError, Log, Signer, create_log};
 use kiln_storage::{AnyRegister, Register, Store};
-use kiln_tiles::{Cosigner, SigningKey, VerifierKey};
+use kiln_tiles::{Cosigner, VerifierKey};
 
 use super::log::{DedupMode, LogPlan, Urls};
 use super::public::PublicUrl;
@@ -13,6 +13,7 @@ use super::words::Made;
 use crate::environment;
 use crate::failure::Failure;
 use crate::guard::GuardPlaces;
+use crate::log_key::LogKey;
 use crate::store::{OpenStore, StorePlace, check_conditions};
 
 /// A log that exists.
@@ -38,9 +39,9 @@ impl LogPlan {
         let guards = self.args.guard.outside(&self.store)?;
         self.warn_of_a_guard_of_ones_own(&guards);
         let (key, chosen) = if make {
-            self.key_of_new_log(urls)?
+            self.key_of_new_log(urls).await?
         } else {
-            (self.store.key(&self.args.key, self.args.origin.as_ref())?, false)
+            (self.store.key(&self.args.key, self.args.origin.as_ref()).await?, false)
         };
         self.args.rekor.check(key.name(), self.args.url.as_deref())?;
         let second = if make {
@@ -48,30 +49,31 @@ impl LogPlan {
         } else {
             self.store.cosigner(&self.args.key, key.name())?
         };
+        let kms = key.reference().cloned();
         let (log, dedup_lock) = self.assemble(key, second, &guards).await?;
         if make {
             create_log(&log).await?;
         }
-        let own_key = self.store.key_path().filter(|path| path.is_file());
+        let own_key = self.store.key_path().filter(|path| kms.is_none() && path.is_file());
         let key = own_key.map(|path| path.canonicalize().unwrap_or(path));
-        Ok(Opened { log, made: make.then_some(Made { chosen, key }), dedup_lock })
+        Ok(Opened { log, made: make.then_some(Made { chosen, key, kms }), dedup_lock })
     }
 
     /// The name of a Rekor log cannot be any other than that of its URL's host, and is checked before its key is made.
-    fn key_of_new_log(&self, urls: Option<&Urls>) -> Result<(SigningKey, bool), Failure> {
+    async fn key_of_new_log(&self, urls: Option<&Urls>) -> Result<(LogKey, bool), Failure> {
         let by_url = || urls.and_then(|urls| self.args.rekor.origin(&urls.submissions));
         let origin = self.args.origin.clone().or_else(by_url);
         if let Some(origin) = &origin {
             self.args.rekor.check(origin, self.args.url.as_deref())?;
         }
-        let (key, _) = self.store.key_of_new_log(&self.args.key, origin.as_ref())?;
+        let (key, _) = self.store.key_of_new_log(&self.args.key, origin.as_ref()).await?;
         // A key that was given has a name that its operator chose.
         Ok((key, self.args.origin.is_none() && self.args.key.given()?.is_none()))
     }
 
     async fn assemble(
         &self,
-        key: SigningKey,
+        key: LogKey,
         second: Option<Cosigner>,
         guards: &GuardPlaces,
     ) -> Result<(Log<OpenStore, AnyRegister>, Option<File>), Failure> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use kiln_kms::KeyReference;
 use kiln_sequencer::Description;
 use kiln_tiles::TreeHead;
 
@@ -17,6 +18,8 @@ pub(super) struct Made {
     pub(super) chosen: bool,
     /// Where its key is, if in the store.
     pub(super) key: Option<PathBuf>,
+    /// Where a cloud keeps its key, if one does.
+    pub(super) kms: Option<KeyReference>,
 }
 
 /// How a log takes entries.
@@ -62,6 +65,9 @@ impl Started<'_> {
         if let Some(key) = &made.key {
             let key = key.display();
             text += &format!("  key     {key}\n          what it signs with: keep a copy, in secret\n");
+        }
+        if let Some(kms) = &made.kms {
+            text += &format!("  key     {kms}\n          what it signs with: it stays there\n");
         }
         text
     }
