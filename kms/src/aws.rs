@@ -14,7 +14,7 @@ use object_store::client::HttpRequest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::exchange::{Answer, Exchange, decode, options, retries, variable};
+use crate::exchange::{Answer, Exchange, credential, decode, options, retries, variable};
 use crate::failure::KmsError;
 use crate::key::Service;
 use crate::public_key::Algorithm;
@@ -90,7 +90,7 @@ impl AwsKms {
     }
 
     async fn ask(&self, operation: &Operation, input: &Value) -> Result<Answer, KmsError> {
-        let credential = self.credentials.get_credential().await.map_err(KmsError::Credentials)?;
+        let credential = credential(&*self.credentials).await?;
         let mut request = self.request(operation, input)?;
         AwsAuthorizer::new(&credential, "kms", &self.region)
             .try_authorize(&mut request, None)

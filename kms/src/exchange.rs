@@ -1,18 +1,26 @@
 //! One request to a service and its answer, of bounded length.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
 use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use kiln_storage::bucket::Connector;
 use object_store::client::{HttpClient, HttpConnector, HttpError, HttpRequest};
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::failure::{FIRST_PAUSE, KmsError, PATIENCE};
 
 /// Longer than any answer: the longest is a public key, of some hundred bytes.
 const MAX_ANSWER: usize = 64 << 10;
+
+/// How long the fetching of credentials may take: less than a try.
+const FETCH: Duration = Duration::from_millis(1500);
 
 /// The longest of a service's words that are passed on.
 const MAX_WORDS: usize = 300;
@@ -22,6 +30,15 @@ const MAX_WORDS: usize = 300;
 pub(crate) struct Exchange {
     client: HttpClient,
     endpoint: String,
+}
+
+/// Credentials, which may have to be fetched: of the metadata service of a machine, which there is none of where nobody
+/// answers.
+pub(crate) async fn credential<T: Debug>(
+    provider: &dyn CredentialProvider<Credential = T>,
+) -> Result<Arc<T>, KmsError> {
+    let got = timeout(FETCH, provider.get_credential()).await;
+    got.map_err(|_| KmsError::NoCredentials(FETCH))?.map_err(KmsError::Credentials)
 }
 
 /// What a service answered.

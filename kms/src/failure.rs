@@ -34,6 +34,11 @@ pub enum KmsError {
     #[cfg(feature = "client")]
     #[error("no credentials for the KMS: {0}")]
     Credentials(#[source] object_store::Error),
+    /// Whoever gives credentials to this machine does not answer, or there is nobody.
+    #[error(
+        "no credentials for the KMS within {0:?}: none are in the environment, and no metadata service of a cloud gives any"
+    )]
+    NoCredentials(Duration),
     /// The service could not be reached, or did not answer.
     #[cfg(feature = "client")]
     #[error("the KMS could not be asked: {0}")]
@@ -91,7 +96,11 @@ impl KmsError {
         match self {
             #[cfg(feature = "client")]
             Self::Credentials(_) | Self::Transport(_) => true,
-            Self::Late(_) | Self::Busy { .. } | Self::Damaged(_) | Self::Signature => true,
+            Self::Late(_)
+            | Self::NoCredentials(_)
+            | Self::Busy { .. }
+            | Self::Damaged(_)
+            | Self::Signature => true,
             _ => false,
         }
     }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::exchange::{Answer, Exchange, decode, options, retries, variable};
+use crate::exchange::{Answer, Exchange, credential, decode, options, retries, variable};
 use crate::failure::KmsError;
 use crate::key::Service;
 use crate::public_key::Algorithm;
@@ -101,7 +101,7 @@ impl GcpKms {
         permission: &'static str,
         input: Option<&Value>,
     ) -> Result<Answer, KmsError> {
-        let credential = self.credentials.get_credential().await.map_err(KmsError::Credentials)?;
+        let credential = credential(&*self.credentials).await?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", credential.bearer))
             .map_err(|_| KmsError::Setup("the credentials for Google are no token"))?;
         bearer.set_sensitive(true);

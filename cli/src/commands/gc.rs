@@ -8,7 +8,7 @@ use kiln_tiles::{TrustedLog, VerifierKey};
 use serde_json::json;
 
 use crate::environment::Stopwatch;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::keys::KeyArgs;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -66,7 +66,13 @@ impl Gc {
     async fn vkey(&self) -> Result<VerifierKey, Failure> {
         match given_vkey(self.vkey.as_ref())? {
             Some(vkey) => Ok(vkey),
-            None => Ok(self.store.key(&self.key, None).await?.verifier_key()),
+            None => match self.store.key(&self.key, None).await {
+                Ok(key) => Ok(key.verifier_key()),
+                Err(failure) if failure.exit() == Exit::Usage => {
+                    Err(failure.with_advice("Or give the log's verifier key: --vkey."))
+                }
+                Err(failure) => Err(failure),
+            },
         }
     }
 
