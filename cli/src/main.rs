@@ -73,10 +73,10 @@ fn main() -> ExitCode {
         Err(failure) => return output.fail(&failure),
     };
     logging::start(log_format, command.is_server(), traces.as_ref());
-    let done = command.run(&output);
-    traces.into_iter().for_each(Traces::end);
-    match done {
+    let code = match command.run(&output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output.fail(&failure),
-    }
+    };
+    traces.into_iter().for_each(Traces::end);
+    code
 }

@@ -1,14 +1,16 @@
 //! Traces of what a server does, for a collector of OpenTelemetry's.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use hyper::header::RETRY_AFTER;
 use hyper::{Request, Response};
-use kiln_client::{ApiClient, HttpOptions};
+use kiln_client::{ApiClient, HttpAnswer, HttpOptions};
 use opentelemetry::trace::{Link, SpanKind, TraceId, TracerProvider as _};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, Key, KeyValue};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
@@ -27,10 +29,10 @@ pub(crate) struct TraceArgs {
     /// Send traces to the OpenTelemetry collector at this URL, by OTLP over HTTP: of each round with its steps, what it
     /// asks of the store and of witnesses, and of some requests. OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and
     /// OTEL_EXPORTER_OTLP_HEADERS are heeded.
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
+    #[arg(long, value_name = "URL")]
     otlp: Option<String>,
-    /// The share of requests that are traced; rounds always are.
-    #[arg(long, value_name = "0..1", default_value = "0.01", value_parser = parse_share)]
+    /// The share of requests that are traced, and of whatever else is no round; rounds always are.
+    #[arg(long, value_name = "0..1", default_value = "0.01", value_parser = parse_share, requires = "otlp")]
     otlp_requests: f64,
 }
 
@@ -46,12 +48,12 @@ pub(crate) struct Traces {
 }
 
 /// How long the end of the process waits for the last of them.
-const LAST: Duration = Duration::from_secs(5);
+const LAST: Duration = Duration::from_secs(2);
 
 impl TraceArgs {
     /// Begins to send, if they say where to.
     pub(crate) fn open(&self) -> Result<Option<Traces>, Failure> {
-        let Some(url) = self.otlp.as_deref().filter(|url| !url.is_empty()) else { return Ok(None) };
+        let Some(url) = self.otlp.as_deref() else { return Ok(None) };
         // Some write the path that all collectors have.
         let url = url.trim_end_matches('/');
         let url = url.strip_suffix("/v1/traces").unwrap_or(url);
@@ -62,20 +64,24 @@ impl TraceArgs {
             .with_endpoint(url)
             .build()
             .map_err(Failure::undone)?;
-        let resource =
-            Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-        let resource = match std::env::var("OTEL_SERVICE_NAME") {
-            Ok(_) => resource,
-            Err(_) => resource.with_service_name("kiln"),
-        };
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            .with_resource(resource.build())
+            .with_resource(resource())
             .with_sampler(Sampler::ParentBased(Box::new(Choice { requests: self.otlp_requests })))
             .build();
         let tracer = provider.tracer("kiln");
         Ok(Some(Traces { provider, tracer }))
     }
+}
+
+/// What is said of this process: by its environment, and where that is silent, that it is Kiln.
+fn resource() -> Resource {
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    let builder = || Resource::builder().with_attribute(version.clone());
+    let said = builder().build();
+    let name = said.get(&Key::from_static_str("service.name"));
+    let is_named = name.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    if is_named { said } else { builder().with_service_name("kiln").build() }
 }
 
 impl Traces {
@@ -102,11 +108,15 @@ fn is_traced(of: &Metadata<'_>) -> bool {
     of.target().starts_with("kiln") && (of.is_span() || of.is_event()) && *of.level() <= most
 }
 
-/// Which traces are kept. There are a few rounds a second, and there may be a hundred thousand requests.
+/// Which traces are kept. There are a few rounds a second, and there may be a hundred thousand requests; what is no part of
+/// either, such as looks at the head of a log that another process writes, is as frequent as that.
 #[derive(Clone, Debug)]
 struct Choice {
     requests: f64,
 }
+
+/// The roots that are always kept.
+const ROUNDS: [&str; 2] = ["round", "refresh"];
 
 impl ShouldSample for Choice {
     fn should_sample(
@@ -118,7 +128,7 @@ impl ShouldSample for Choice {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let share = if *kind == SpanKind::Server { self.requests } else { 1.0 };
+        let share = if ROUNDS.contains(&name) { 1.0 } else { self.requests };
         Sampler::TraceIdRatioBased(share).should_sample(parent, trace, name, kind, attributes, links)
     }
 }
@@ -127,6 +137,8 @@ impl ShouldSample for Choice {
 struct Collector {
     client: ApiClient,
     runtime: Runtime,
+    /// Whether the last try failed: each outage is told once.
+    is_away: AtomicBool,
 }
 
 /// What it may take to answer, and the longest answer, in bytes.
@@ -138,10 +150,13 @@ impl Collector {
         // The exporter tries again itself.
         let options = HttpOptions::default().user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")));
         let client = ApiClient::new(url, options.timeout(PATIENCE).retries(0));
-        let client = client.map_err(|error| Failure::usage(format!("--otlp {url}: {error}")))?;
+        // The URL may have a password in it.
+        let client = client.map_err(|_| {
+            Failure::usage("--otlp is no http or https URL, or has more than a host and a path")
+        })?;
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).thread_name("otlp").enable_all();
-        Ok(Self { client, runtime: runtime.build()? })
+        Ok(Self { client, runtime: runtime.build()?, is_away: AtomicBool::new(false) })
     }
 }
 
@@ -151,8 +166,35 @@ impl HttpClient for Collector {
         let (head, body) = request.into_parts();
         let client = self.client.clone();
         let asked = async move { client.post("v1/traces", head.headers, body, LONGEST_ANSWER).await };
-        let answer = self.runtime.spawn(asked).await??;
-        Ok(Response::builder().status(answer.status()).body(answer.body().clone())?)
+        let answer = self.runtime.spawn(asked).await?;
+        self.tell(answer.as_ref());
+        let answer = answer?;
+        let response = Response::builder().status(answer.status());
+        // Who is told to wait waits.
+        let response = match answer.header(RETRY_AFTER.as_str()) {
+            "" => response,
+            wait => response.header(RETRY_AFTER, wait),
+        };
+        Ok(response.body(answer.body().clone())?)
+    }
+}
+
+impl Collector {
+    /// Tells once when it begins to fail, and once when that is over.
+    fn tell(&self, answer: Result<&HttpAnswer, &kiln_client::HttpError>) {
+        let fault = match answer {
+            Ok(answer) if answer.is_success() => None,
+            Ok(answer) => Some(answer.refusal().to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        let was_away = self.is_away.swap(fault.is_some(), Ordering::Relaxed);
+        match fault {
+            Some(error) if !was_away => {
+                tracing::warn!(%error, "the collector takes no traces; those of this time are lost")
+            }
+            None if was_away => tracing::info!("the collector takes traces again"),
+            _ => {}
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use hyper::{StatusCode, Version};
+use tokio::sync::Semaphore;
 
 use crate::{BudgetExhausted, Response, Share, reply};
 
@@ -17,9 +18,10 @@ use crate::{BudgetExhausted, Response, Share, reply};
 /// that the connection would need.
 const COPIED_BELOW: usize = 4 * 1024;
 
-/// How much [`discard`] reads, and for how long.
-const MOST_DISCARDED: usize = 4 * 1024 * 1024;
-const DISCARD_TIME: Duration = Duration::from_secs(2);
+/// How much [`discard`] reads, for how long, and for how many requests at once.
+const MOST_DISCARDED: usize = 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+static DISCARDS: Semaphore = Semaphore::const_new(256);
 
 /// Why a request body could not be had. Answer and forget the request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -89,7 +91,8 @@ pub async fn read_body(
 ) -> Result<Bytes, BodyError> {
     let collected = tokio::time::timeout(timeout, collect(&mut body, max_bytes, share)).await;
     let collected = collected.map_err(|_| BodyError::TimedOut { timeout })?;
-    if matches!(collected, Err(BodyError::TooLarge { .. })) {
+    if matches!(collected, Err(BodyError::TooLarge { .. } | BodyError::Crowded)) {
+        share.shrink_to(0); // what was read of it is gone
         discard(version, body).await;
     }
     collected
@@ -100,11 +103,13 @@ pub async fn read_body(
 ///
 /// In HTTP/2 an answer that comes first is followed by a reset of the stream (RFC 9113, section 8.1), and there are
 /// clients, curl 7.88 for one, that fail then and never show the answer: they are the ones who should read it. In
-/// HTTP/1.1 a client that waits for `100 Continue` would be told to go on, and the rest is read by the connection.
+/// HTTP/1.1 a client that waits for `100 Continue` would be told to go on, and the rest is read by the connection. Where
+/// many are heard out already it returns at once: who is turned away must not keep others out.
 pub async fn discard(version: Version, mut body: Incoming) {
     if version != Version::HTTP_2 {
         return;
     }
+    let Ok(_turn) = DISCARDS.try_acquire() else { return };
     let reading = async {
         let mut read = 0;
         while read < MOST_DISCARDED

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use hyper::body::Incoming;
+use hyper::header;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Uri};
@@ -304,6 +305,7 @@ fn span_of<B>(request: &Request<B>) -> Span {
         "request",
         otel.kind = "server",
         http.request.method = request.method().as_str(),
+        server.address = request.uri().host().or_else(|| request.headers().get(header::HOST)?.to_str().ok()),
         url.path = request.uri().path(),
         http.response.status_code = field::Empty,
     )

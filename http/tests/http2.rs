@@ -10,7 +10,7 @@ use common::{BIG, Client, PATIENCE, SLOW, Server, hasty};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use kiln_http::{Bytes, Limits, Request, StatusCode};
+use kiln_http::{Bytes, Gate, GateOptions, Limits, Listener, Request, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};
@@ -66,15 +66,12 @@ async fn bodies_come_and_go_whole() {
     assert_eq!(ask(&mut sender, "/big", "").await.1.len(), BIG);
 }
 
-/// A body that is too large was answered while its client was still sending, and the stream was reset: curl 7.88 ended
-/// with an error of the framing and never showed the answer.
-#[tokio::test]
-async fn who_sends_too_much_is_heard_out_before_the_answer() {
-    let server = Server::start(Limits::default()).await;
+/// Announces a body of so many bytes and sends it piece by piece, as curl does; returns the answer's status. A stream that is reset
+/// meanwhile is a failure: curl 7.88 ended with an error of the framing then, and never showed the answer.
+async fn upload(server: &Server, length: usize) -> StatusCode {
     let stream = TcpStream::connect(server.address).await.unwrap();
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(async move { drop(connection.await) });
-    let length = 2 * common::MAX_BODY;
     let announced = Request::post("http://kiln/echo").header("content-length", length).body(()).unwrap();
     let (answer, mut body) = sender.ready().await.unwrap().send_request(announced, false).unwrap();
     let mut sent = 0;
@@ -85,8 +82,32 @@ async fn who_sends_too_much_is_heard_out_before_the_answer() {
         sent += room;
         body.send_data(Bytes::from(vec![b'x'; room]), sent == length).unwrap();
     }
-    let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
-    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    timeout(PATIENCE, answer).await.unwrap().unwrap().status()
+}
+
+#[tokio::test]
+async fn who_sends_too_much_or_is_turned_away_is_heard_out_before_the_answer() {
+    let server = Server::start(Limits::default()).await;
+    assert_eq!(upload(&server, 2 * common::MAX_BODY).await, StatusCode::PAYLOAD_TOO_LARGE);
+    let shut =
+        Gate::new(GateOptions { tokens: Some("# nobody\n".parse().unwrap()), ..GateOptions::default() });
+    let server = Server::start_behind(shut, Limits::default(), Listener::from).await;
+    assert_eq!(upload(&server, 2 * common::MAX_BODY).await, StatusCode::UNAUTHORIZED);
+}
+
+/// Who never comes to an end is not waited for.
+#[tokio::test]
+async fn who_is_turned_away_and_sends_slowly_has_the_answer_soon() {
+    let shut =
+        Gate::new(GateOptions { tokens: Some("# nobody\n".parse().unwrap()), ..GateOptions::default() });
+    let server = Server::start_behind(shut, Limits::default(), Listener::from).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let endless = Request::post("http://kiln/echo").body(()).unwrap();
+    let (answer, _body) = sender.ready().await.unwrap().send_request(endless, false).unwrap();
+    let answer = timeout(PATIENCE, answer).await.expect("it is not waited for").unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
 }
 
 /// The first byte of the preface is that of `POST` too, and each may come in a packet of its own.

@@ -96,6 +96,7 @@ mod server;
 mod signer;
 mod standby;
 mod state;
+mod traced;
 mod tree;
 mod witnesses;
 

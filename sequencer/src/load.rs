@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::read::{self, ReadError, Tiles};
 use crate::record::{HeadRecord, ParseHeadError};
 use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
+use crate::traced::RoundSpan;
 use crate::tree::Tree;
 use crate::witnesses::{Heard, Said};
 
@@ -308,7 +309,7 @@ fn grow(base: &Tree, record: &HeadRecord) -> Result<Vec<Arc<CommittedRound>>, Lo
         let objects = tree.append(&round.entries);
         let (round, tree) = (round.clone(), tree.clone());
         let (indices, started) = (LeafMap::default(), Instant::now());
-        Arc::new(CommittedRound { round, tree, objects, indices, started, span: tracing::Span::none() })
+        Arc::new(CommittedRound { round, tree, objects, indices, started, span: RoundSpan::none() })
     });
     let rounds = grown.collect();
     let (found, expected) = (tree.head(), record.head);

@@ -25,7 +25,6 @@ use kiln_storage::{CreateError, Object, Register, Store};
 use kiln_tiles::{Hash, NoteSignature, SignedCheckpoint, TreeHead};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::Span;
 
 use crate::alarm::Alarm;
 use crate::answers::{Answers, assign};
@@ -38,6 +37,7 @@ use crate::log::Log;
 use crate::pool::Submission;
 use crate::publish::{publish, read_checkpoint, republish};
 use crate::record::{HeadRecord, MAX_ROUNDS, Round};
+use crate::traced::RoundSpan;
 use crate::tree::Tree;
 use crate::witnesses::{Asked, Asking, Proofs, WitnessMode, collect, merge};
 
@@ -78,7 +78,7 @@ pub(crate) struct CommittedRound {
     pub(crate) indices: LeafMap,
     pub(crate) started: Instant,
     /// What its steps are traced under.
-    pub(crate) span: Span,
+    pub(crate) span: RoundSpan,
 }
 
 impl CommittedRound {
@@ -169,7 +169,7 @@ impl<S: Store, G: Register> Committer<S, G> {
             rounds: self.unsettled.iter().map(|round| round.round.clone()).chain([round.clone()]).collect(),
             frozen: false,
         };
-        (CommittedRound { round, tree, objects, indices, started, span: Span::current() }, record)
+        (CommittedRound { round, tree, objects, indices, started, span: RoundSpan::current() }, record)
     }
 
     /// Waits until the head has room for one more round.

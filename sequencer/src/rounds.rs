@@ -10,13 +10,14 @@ use kiln_storage::{Register, Store};
 use kiln_tiles::{SignedCheckpoint, TreeHead};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{Instrument, Span, debug_span, field};
+use tracing::{Instrument, debug_span};
 
 use crate::failed_round::RoundError;
 use crate::record::MAX_ROUNDS;
 use crate::round::{CommittedRound, Committer, Publisher, Settler, Writer};
 use crate::sequencer::{STALLED_AFTER, Sequencer, stopped};
 use crate::state::Status;
+use crate::traced::{self, RoundSpan};
 
 /// How long it is until witnesses are asked again of which too few cosigned.
 const UNWITNESSED_PAUSE: Duration = Duration::from_millis(500);
@@ -65,13 +66,11 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             }
             committer = committer.with_room(&mut settled).await;
             due = Instant::now() + self.options.interval;
-            let span = debug_span!("round", entries = field::Empty, size = field::Empty);
+            let span = RoundSpan::begin(self.shared.log.trusted().origin());
             let committing = committer.commit(self.shared.pool.take_round());
             let (next, round) = self.watch_over("commit", committing).instrument(span.clone()).await?;
             if let Some(round) = round {
-                // Traces have no unsigned numbers.
-                span.record("entries", i64::try_from(round.round.entries.len()).unwrap_or(i64::MAX));
-                span.record("size", i64::try_from(round.head().size()).unwrap_or(i64::MAX));
+                traced::record(&span, &round);
                 self.committed.store(true, Ordering::Relaxed);
                 hand_on(&to_settle, round).await;
             }
@@ -92,7 +91,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     ) -> Result<(), RoundError> {
         let mut rounds = Vec::new();
         while committed.recv_many(&mut rounds, MAX_ROUNDS).await > 0 {
-            let span = span_of_newest(&rounds, |parent| debug_span!(parent: parent, "settle"));
+            let span = traced::step(&rounds, |round| debug_span!(parent: round, "settle"));
             settler = self.watch_over("settle", settler.settle(&rounds)).instrument(span).await?;
             settled.send_replace(settler.head());
             for round in rounds.drain(..) {
@@ -130,8 +129,9 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                     continue;
                 }
                 () = self.shared.log.refresh_is_due(lacks, witnessed) => {
+                    let span = debug_span!("refresh", log = self.shared.log.trusted().origin());
                     let refreshing = self.watch_over("refresh", publisher.refresh());
-                    let refreshed = refreshing.instrument(debug_span!("refresh")).await;
+                    let refreshed = refreshing.instrument(span).await;
                     self.announce_if_new(refreshed)?;
                     witnessed = Instant::now();
                     continue;
@@ -155,7 +155,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         stopping: &watch::Receiver<bool>,
     ) -> Result<Publisher<S, G>, RoundError> {
         loop {
-            let span = span_of_newest(rounds, |parent| debug_span!(parent: parent, "publish"));
+            let span = traced::step(rounds, |round| debug_span!(parent: round, "publish"));
             let publishing = self.watch_over("publish", publisher.publish(rounds));
             let (next, published) = publishing.instrument(span).await?;
             publisher = next;
@@ -163,6 +163,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                 self.announce(&published);
                 publisher.answer(&published);
                 for round in rounds.drain(..) {
+                    round.span.end();
                     self.shared.pending.add(round.head().size());
                     self.shared.metrics.count_round(round.round.entries.len(), round.started.elapsed());
                 }
@@ -221,16 +222,6 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         }
         outcome
     }
-}
-
-/// A step of several rounds is traced as one of the newest of them, which the others are linked to.
-fn span_of_newest(rounds: &[Arc<CommittedRound>], step: impl FnOnce(&Span) -> Span) -> Span {
-    let Some((newest, others)) = rounds.split_last() else { return Span::none() };
-    let span = step(&newest.span);
-    for round in others {
-        span.follows_from(&round.span);
-    }
-    span
 }
 
 /// Where the next step has failed this one ends in a moment.

@@ -8,15 +8,15 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-use tracing::{Instrument, debug_span};
+use tracing::{Instrument, debug_span, field};
 
 use crate::error::{CreateError, PutError, StorageError, StorageErrorKind, SwapError};
 use crate::partials::{PartialObjects, PartialPath};
 use crate::path::ObjectPath;
 use crate::store::{ImmutableObjects, Loaded, MutableObjects, Object, Register, Store};
 
-/// A store that counts what it is asked: each call, how it ended, how long it took, and the bytes. Clones share the
-/// counters.
+/// A store that counts what it is asked: each call, how it ended, how long it took, and the bytes; but not how it is
+/// listed. Clones share the counters.
 #[derive(Clone, Debug)]
 pub struct Metered<S: Store> {
     store: S,
@@ -80,8 +80,17 @@ impl Counters {
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let started = Instant::now();
-        let done = call.instrument(debug_span!("storage", otel.name = operation)).await;
+        let span = debug_span!(
+            "storage",
+            otel.name = operation,
+            outcome = field::Empty,
+            otel.status_code = field::Empty
+        );
+        let done = call.instrument(span.clone()).await;
         let outcome = done.as_ref().map_or_else(E::outcome, |_| "ok");
+        if done.is_err() {
+            span.record("outcome", outcome).record("otel.status_code", "error");
+        }
         self.ended(operation, outcome, started.elapsed());
         done
     }

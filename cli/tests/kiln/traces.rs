@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -71,8 +71,15 @@ fn a_collector_sees_each_round_with_its_steps_and_what_it_asks_of_the_store() {
     let server = world.serve(&["log", "--otlp", &url, "--otlp-requests", "1"]);
     assert_eq!(server.post("/add", b"entry").status, 200);
     assert_eq!(server.post("/add", b"").status, 400);
-    assert_eq!(server.stop(), Some(0), "and what was not sent yet is sent");
-    let spans = spans(&sent);
+    assert_eq!(server.get("/tile/entries/000.p/1").status, 200);
+    // A round is sent when it is published, not when the next one begins.
+    let mut spans = spans(&sent);
+    while !spans.iter().any(|span| span.name == "round") {
+        spans.extend(self::spans(&sent));
+    }
+    let origin = server.field("origin").to_owned();
+    assert_eq!(server.stop(), Some(0));
+    spans.extend(self::spans(&sent));
     let by_id: HashMap<_, _> = spans.iter().map(|span| (span.span_id.clone(), span)).collect();
     let parent_of = |span: &Span| by_id.get(&span.parent_span_id).map(|parent| parent.name.as_str());
     let named = |name: &str| spans.iter().filter(|span| span.name == name).collect::<Vec<_>>();
@@ -89,13 +96,16 @@ fn a_collector_sees_each_round_with_its_steps_and_what_it_asks_of_the_store() {
         let found = named(name).into_iter().find(|span| parent_of(span) == Some(parent));
         let span = found.unwrap_or_else(|| panic!("no {name} in {parent}: {spans:#?}"));
         assert_eq!(span.trace_id, round.trace_id);
-        assert!(span.end_time_unix_nano >= span.start_time_unix_nano);
+        assert!(span.start_time_unix_nano >= round.start_time_unix_nano, "{name}");
+        assert!(span.end_time_unix_nano <= round.end_time_unix_nano, "{name}");
     }
+    assert_eq!(attribute(round, "log"), Some(Value::StringValue(origin)));
+    assert!(named("read").iter().any(|read| parent_of(read) == Some("request")), "{spans:#?}");
     let statuses: Vec<_> = named("request")
         .iter()
         .map(|request| attribute(request, "http.response.status_code").unwrap())
         .collect();
-    assert_eq!(statuses, [Value::IntValue(200), Value::IntValue(400)]);
+    assert_eq!(statuses, [200, 400, 200].map(Value::IntValue));
 }
 
 #[test]
@@ -104,14 +114,24 @@ fn no_request_is_traced_where_none_should_be_and_a_collector_that_is_away_stops_
     let (url, sent) = collector();
     let server = world.serve(&["log", "--otlp", &format!("{url}/v1/traces"), "--otlp-requests", "0"]);
     assert_eq!(server.post("/add", b"entry").status, 200);
+    assert_eq!(server.get("/tile/entries/000.p/1").status, 200);
     assert_eq!(server.stop(), Some(0));
     let spans = spans(&sent);
-    assert!(spans.iter().any(|span| span.name == "round"));
-    assert!(spans.iter().all(|span| span.name != "request"), "{spans:#?}");
+    let roots: Vec<_> = spans.iter().filter(|span| span.parent_span_id.is_empty()).collect();
+    assert!(!roots.is_empty() && roots.iter().all(|root| root.name == "round"), "{roots:#?}");
 
-    let server = world.serve(&["log", "--otlp", "http://127.0.0.1:1"]);
-    assert_eq!(server.post("/add", b"another entry").status, 200);
-    assert_eq!(server.stop(), Some(0));
-    world.kiln(&["serve", "log", "--otlp", "no url"]).fails(2, &["--otlp"]);
+    // One that refuses connections, and one that takes them and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for away in ["http://127.0.0.1:1".to_owned(), format!("http://{}", silent.local_addr().unwrap())] {
+        let server = world.serve(&["log", "--otlp", &away]);
+        assert_eq!(server.post("/add", away.as_bytes()).status, 200);
+        let stopping = Instant::now();
+        let (code, said) = server.stop_and_tell();
+        assert_eq!(code, Some(0));
+        assert!(stopping.elapsed() < Duration::from_secs(5), "{:?}", stopping.elapsed());
+        assert!(said.lines().filter(|line| line.contains(" WARN ")).count() <= 2, "{said}");
+    }
+    let refused = world.kiln(&["serve", "log", "--otlp", "http://user:secret@127.0.0.1:1"]);
+    assert!(!refused.fails(2, &["--otlp"]).stderr.contains("secret"));
     world.kiln(&["serve", "log", "--otlp", &url, "--otlp-requests", "2"]).fails(2, &["0 to 1"]);
 }

@@ -78,8 +78,8 @@ impl World {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
         command.args(arguments).current_dir(self.folder.path());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KILN_") || name == "RUST_LOG")
-        {
+        let ours = |name: &str| name.starts_with("KILN_") || name.starts_with("OTEL_") || name == "RUST_LOG";
+        for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
         }
         command.env("KILN_STATE_DIR", self.path("state")).stdin(Stdio::null());

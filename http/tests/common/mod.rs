@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kiln_http::{
-    ByteBudget, Bytes, Handler, Incoming, Limits, Listener, Request, Response, StatusCode, read_body, reply,
-    serve,
+    ByteBudget, Bytes, Gate, Gated, Handler, Incoming, Limits, Listener, Request, Response, StatusCode,
+    read_body, reply, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -106,6 +106,15 @@ impl Server {
 
     /// The same with a listener that is made of its socket so.
     pub(crate) async fn start_with(limits: Limits, listener: impl FnOnce(TcpListener) -> Listener) -> Self {
+        Self::start_behind(Gate::default(), limits, listener).await
+    }
+
+    /// The same behind a gate, which all POSTs pass.
+    pub(crate) async fn start_behind(
+        gate: Gate,
+        limits: Limits,
+        listener: impl FnOnce(TcpListener) -> Listener,
+    ) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let listener = listener(socket);
@@ -114,7 +123,8 @@ impl Server {
         let routes = Routes { limits, big: vec![b'b'; BIG].into(), bodies, seen: seen.clone() };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let ended = tokio::spawn(serve(listener, limits, Arc::new(routes), shutdown));
+        let ended =
+            tokio::spawn(serve(listener, limits, Arc::new(Gated::new(routes, Arc::new(gate))), shutdown));
         Self { address, seen, stop, ended }
     }
 

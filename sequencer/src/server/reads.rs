@@ -9,6 +9,7 @@ use kiln_storage::{
 };
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::log::Log;
 
@@ -38,11 +39,12 @@ impl<S: Store, G: Register> Reads<S, G> {
         let (log, path) = (self.log.clone(), path.clone());
         // In a task of its own: a disk goes on reading when nobody waits for it any more, and that
         // read must keep its turn.
-        let reading = tokio::spawn(async move {
+        let reading = async move {
             let read = log.store().read(&path).await;
             drop(turn);
             read
-        });
+        };
+        let reading = tokio::spawn(reading.in_current_span());
         reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 }

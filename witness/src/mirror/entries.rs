@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kiln_http::{BodyError, Client, Incoming, Request, Response, StatusCode, header, reply};
+use kiln_http::{BodyError, Client, Incoming, Request, Response, StatusCode, discard, header, reply};
 use kiln_tiles::{
     AddEntries, Cosignatures, EntryPackage, MIRROR_INFO_MEDIA_TYPE, MirrorInfo, PackageSpan,
     ParseMirrorError, ProofError,
@@ -165,14 +165,20 @@ impl Mirror {
         let (parts, body) = request.into_parts();
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/octet-stream")) {
+            discard(parts.version, body).await;
             return Outcome::Refused(EntriesRefusal::MediaType);
         }
         let Some(encoding) = Encoding::of(&parts.headers) else {
+            discard(parts.version, body).await;
             return Outcome::Refused(EntriesRefusal::Encoding);
         };
         let (mirror, share) = (self.clone(), self.0.uploads.empty_share(client));
         let mut upload = Upload::new(body, encoding, share);
-        let taking = tokio::spawn(async move { mirror.take(&mut upload).await });
+        let taking = tokio::spawn(async move {
+            let taken = mirror.take(&mut upload).await;
+            upload.hear_out(parts.version).await;
+            taken
+        });
         let taken = taking.await.unwrap_or_else(|error| {
             tracing::error!(%error, "an upload was not answered");
             Err(EntriesRefusal::Unavailable)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
-use kiln_http::{BodyError, HeaderMap, Incoming, header, next_chunk};
+use kiln_http::{BodyError, HeaderMap, Incoming, Version, discard, header, next_chunk};
 use kiln_tiles::{AddEntries, EntryPackage, PackageSpan, ParseMirrorError};
 
 use super::fair::FairShare;
@@ -85,6 +85,13 @@ impl Upload {
             until: Instant::now() + PATIENCE,
             whole_until: None,
         }
+    }
+
+    /// Hears the client out where the answer comes before the end of the body.
+    pub(crate) async fn hear_out(self, version: Version) {
+        let Self { body, share, .. } = self;
+        drop(share);
+        discard(version, body).await;
     }
 
     /// How the request begins; `None` where the body ends before.
