@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use futures_util::future::BoxFuture;
-use kiln_kms::{KeyReference, KmsKey, ParseReferenceError};
+use kiln_kms::{KeyReference, KmsError, KmsKey, ParseReferenceError};
 use kiln_sequencer::{SignError, Signer};
 use kiln_tiles::{KeyName, NoteSignature, SigningKey, VerifierKey};
 
@@ -86,7 +86,12 @@ impl LogKey {
             ))
         })?;
         let opened = KmsKey::open(&reference, name.clone()).await;
-        let opened = opened.map_err(|error| Failure::undone(format!("{reference}: {error}")))?;
+        let opened = opened.map_err(|error| {
+            let is_usage =
+                matches!(error, KmsError::Setup(_) | KmsError::KeyType | KmsError::NotBuilt { .. });
+            let words = format!("{reference}: {error}");
+            if is_usage { Failure::usage(words) } else { Failure::undone(words) }
+        })?;
         Ok(Self::Kms(reference, Box::new(opened)))
     }
 

@@ -67,7 +67,9 @@ impl AwsKms {
         let region = region(key, variable).ok_or(KmsError::Setup(
             "no region says where the key is: give its ARN, or ?region=REGION, or set AWS_REGION",
         ))?;
-        let endpoint = endpoint(key, &region, variable);
+        let endpoint = endpoint(key, &region, variable).ok_or(KmsError::Setup(
+            "it is not known here where the KMS of this region is: say it with AWS_ENDPOINT_URL_KMS",
+        ))?;
         // No request goes to a bucket: the credentials are those that a bucket would be read with.
         let store = AmazonS3Builder::from_env()
             .with_bucket_name("none")
@@ -161,18 +163,27 @@ fn region(key: &AwsKey, variable: impl Fn(&str) -> Option<String>) -> Option<Str
     key.region().map(str::to_owned).or_else(of_environment)
 }
 
-/// That of the reference, else what the environment says for KMS or for all services, else that of the region.
-fn endpoint(key: &AwsKey, region: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+/// That of the reference, else what the environment says for KMS or for all services, else that of the region; `None` in
+/// the regions of which only those know who use them.
+fn endpoint(key: &AwsKey, region: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let of_region = || {
+        let domain = match region.split('-').next()? {
+            "cn" => "amazonaws.com.cn",
+            "eusc" => "amazonaws.eu",
+            _ if region.contains("iso") => return None,
+            _ => "amazonaws.com",
+        };
+        let fips = variable("AWS_USE_FIPS_ENDPOINT").is_some_and(|set| set.eq_ignore_ascii_case("true"));
+        Some(format!("https://kms{}.{region}.{domain}", if fips { "-fips" } else { "" }))
+    };
     let endpoint = match key.endpoint() {
         Some(endpoint) => format!("https://{endpoint}"),
         None => {
-            variable("AWS_ENDPOINT_URL_KMS").or_else(|| variable("AWS_ENDPOINT_URL")).unwrap_or_else(|| {
-                let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-                format!("https://kms.{region}.amazonaws.com{suffix}")
-            })
+            let said = || variable("AWS_ENDPOINT_URL_KMS").or_else(|| variable("AWS_ENDPOINT_URL"));
+            said().or_else(of_region)?
         }
     };
-    endpoint.trim_end_matches('/').to_owned()
+    Some(endpoint.trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -208,12 +219,16 @@ mod tests {
         let of = |text: &str, region: &str, set: &[(&str, &str)]| {
             let value =
                 |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
-            endpoint(&key(text), region, value)
+            endpoint(&key(text), region, value).unwrap_or_default()
         };
         assert_eq!(of("awskms://localhost:4566/alias/a", "r", &set), "https://localhost:4566");
         assert_eq!(of("awskms:///alias/a", "r", &set), "http://kms:1");
         assert_eq!(of("awskms:///alias/a", "r", &set[1..]), "http://all:2");
         assert_eq!(of("awskms:///alias/a", "eu-west-1", &[]), "https://kms.eu-west-1.amazonaws.com");
         assert_eq!(of("awskms:///alias/a", "cn-north-1", &[]), "https://kms.cn-north-1.amazonaws.com.cn");
+        assert_eq!(of("awskms:///alias/a", "eusc-de-east-1", &[]), "https://kms.eusc-de-east-1.amazonaws.eu");
+        assert_eq!(of("awskms:///alias/a", "us-iso-east-1", &[]), "");
+        let fips = [("AWS_USE_FIPS_ENDPOINT", "true")];
+        assert_eq!(of("awskms:///alias/a", "us-east-1", &fips), "https://kms-fips.us-east-1.amazonaws.com");
     }
 }

@@ -13,6 +13,7 @@ use object_store::client::{HttpClient, HttpConnector, HttpError, HttpRequest};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use url::{Host, Url};
 
 use crate::failure::{FIRST_PAUSE, KmsError, PATIENCE};
 
@@ -48,8 +49,10 @@ pub(crate) struct Answer {
 }
 
 impl Exchange {
-    /// The way to this endpoint, a URL without a slash at its end. It is not encrypted where the operator wrote it so.
+    /// The way to this endpoint, a URL without a slash at its end. It is encrypted, for what is sent there is as good as the
+    /// credentials, unless it does not leave this machine.
     pub(crate) fn with(endpoint: String) -> Result<Self, KmsError> {
+        check(&endpoint)?;
         let client = Connector.connect(&options(&endpoint)).map_err(KmsError::Client)?;
         Ok(Self { client, endpoint })
     }
@@ -68,6 +71,22 @@ impl Exchange {
             }
         })?;
         Ok(Answer { status: parts.status, body: body.to_bytes() })
+    }
+}
+
+/// What signs requests takes the URL for one.
+fn check(endpoint: &str) -> Result<(), KmsError> {
+    let url = Url::parse(endpoint).map_err(|_| KmsError::Setup("the endpoint of the KMS is no URL"))?;
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_here => Ok(()),
+        _ => Err(KmsError::Setup("the endpoint of the KMS is neither https nor on this machine")),
     }
 }
 
@@ -121,4 +140,32 @@ pub(crate) fn decode(base64: &str) -> Result<Vec<u8>, KmsError> {
 /// A variable of the environment that says something.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_url_that_nobody_on_the_way_reads() {
+        for good in [
+            "https://kms.eu-west-1.amazonaws.com",
+            "http://127.0.0.1:5000",
+            "http://[::1]:1",
+            "http://localhost",
+        ] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        // What signs requests panicked at the first three.
+        for bad in [
+            "https://host:99999",
+            "https://host:x",
+            "https://1.2.3.999",
+            "http://kms.example.com",
+            "ftp://localhost",
+            "kms",
+        ] {
+            assert!(matches!(check(bad), Err(KmsError::Setup(_))), "{bad}");
+        }
+    }
 }

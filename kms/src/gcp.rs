@@ -188,7 +188,10 @@ fn failure(permission: &'static str, answer: &Answer) -> KmsError {
         .parse()
         .unwrap_or_else(|_| Failed { error: Error { status: String::new(), message: answer.text() } });
     let message = [&*status, &message].join(if status.is_empty() { "" } else { ": " });
-    if answer.status == StatusCode::FORBIDDEN && status == "PERMISSION_DENIED" {
+    // Google says the same where its API is not switched on, or not for the project that pays.
+    let of_project =
+        ["SERVICE_DISABLED", "USER_PROJECT_DENIED"].iter().any(|reason| answer.text().contains(reason));
+    if answer.status == StatusCode::FORBIDDEN && status == "PERMISSION_DENIED" && !of_project {
         answer.denial(permission, &message)
     } else {
         answer.refusal(&message, false)

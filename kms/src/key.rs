@@ -36,7 +36,7 @@ impl KmsKey {
     /// | service | variables, as its own tools have them |
     /// |---|---|
     /// | AWS | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`, roles of instances, tasks and web identities |
-    /// | Google | `GOOGLE_APPLICATION_CREDENTIALS`, the login of `gcloud`, service accounts, `CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS` |
+    /// | Google | `GOOGLE_APPLICATION_CREDENTIALS`, service accounts, `CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS` |
     ///
     /// # Errors
     /// Where the service cannot be asked, does not let this process, or has no key that signs as a log's does.

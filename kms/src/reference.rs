@@ -96,8 +96,11 @@ impl AwsKey {
             Some((id, query)) => (id, Some(query.strip_prefix("region=")?)),
             None => (key, None),
         };
-        let valid = is_host(endpoint) && is_key_id(id) && region.is_none_or(is_region);
+        let of_arn = id.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
+        let is_one =
+            region.is_none_or(|region| is_region(region) && of_arn.is_none_or(|of_arn| of_arn == region));
         let endpoint = Some(endpoint).filter(|endpoint| !endpoint.is_empty()).map(str::to_owned);
+        let valid = endpoint.as_deref().is_none_or(is_host) && is_key_id(id) && is_one;
         valid.then(|| Self { endpoint, id: id.to_owned(), region: region.map(str::to_owned) })
     }
 
@@ -153,7 +156,7 @@ fn is_region(text: &str) -> bool {
     is_word(text) && text.len() <= 64
 }
 
-/// A host and maybe a port, or nothing.
+/// A host and maybe a port. Whether it is one shows when it is asked.
 fn is_host(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'[' | b']');
     text.len() <= 255 && text.bytes().all(plain)
@@ -253,6 +256,7 @@ mod tests {
             ("awskms:///a key", E::Aws),
             ("awskms:///alias/", E::Aws),
             ("awskms:///alias/a?zone=b", E::Aws),
+            ("awskms:///arn:aws:kms:us-east-2:111122223333:alias/a?region=us-east-1", E::Aws),
             ("awskms:///arn:aws:s3:eu-west-1:111122223333:key/a", E::Aws),
             ("awskms:///arn:aws:kms:eu-west-1:1111:key/a", E::Aws),
             ("awskms:///arn:aws:kms:eu-west-1:111122223333:grant/a", E::Aws),

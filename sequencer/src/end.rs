@@ -87,9 +87,12 @@ impl<S: Store, G: Register> Sequencer<S, G> {
     /// Says it as long as it is served.
     async fn tell_end_again(&self, head: TreeHead) {
         loop {
-            let told = self.tell_end(head).await;
-            let untold = |error: &_| tracing::warn!(%error, "nobody is told yet that the log has ended");
-            sleep(told.inspect_err(untold).map_or(SOON, |()| LOOK)).await;
+            let told = self.tell_end(head).await.map_err(|error| {
+                tracing::warn!(%error, "nobody is told yet that the log has ended");
+                let failing = LoadError::from(RoundError::from(error));
+                self.shared.set_status(Status::Failing(Arc::new(failing)));
+            });
+            sleep(told.map_or(SOON, |()| LOOK)).await;
         }
     }
 

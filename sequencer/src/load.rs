@@ -254,7 +254,15 @@ impl<S: Store, G: Register> Writer<S, G> {
             Some(standing) => {
                 let mut publisher = publisher.with_published(&rounds, &standing);
                 // A log that had no witnesses before, or others, is not ready for who asks for these.
-                let better = if publisher.lacks { publisher.refresh().await? } else { None };
+                let better = if publisher.lacks { publisher.refresh().await } else { Ok(None) };
+                let better = match better {
+                    // What stands is right, and is asked for again when its key signs.
+                    Err(RoundError::Signer(error)) => {
+                        tracing::warn!(%error, "the published checkpoint lacks cosignatures, and goes on lacking them");
+                        None
+                    }
+                    better => better?,
+                };
                 (publisher, better.unwrap_or_else(|| Arc::new(standing)))
             }
             None => {

@@ -152,6 +152,17 @@ impl<S: Store, G: Register> Log<S, G> {
         self.trusted.open_end(note.to_string().as_bytes()).map_err(|_| SignError::Forged)
     }
 
+    /// Has the log's key sign the checkpoint of a tree that is published, to see whether it signs: before a step that no other
+    /// takes back.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub async fn try_key(&self, published: TreeHead) -> Result<(), SignError> {
+        let checkpoint = Checkpoint::new(self.trusted.origin(), published).expect("a key name is an origin");
+        let note = self.signed(checkpoint.to_string()).await?;
+        self.trusted.open_note(note).map(drop).map_err(|_| SignError::Forged)
+    }
+
     /// Works with the dedup index where waiting for the disk disturbs nobody. One in memory keeps
     /// nobody waiting, and no thread but this one decides what comes next.
     pub(crate) async fn index<T: Send + 'static>(

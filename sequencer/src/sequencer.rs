@@ -223,8 +223,8 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         tokio::select! {
             biased; // no dice but those that were handed in
             ended = self.fire_rounds(writer, stop) => match ended {
-                // Another process may have better luck with its witnesses.
-                Err(error @ RoundError::Unwitnessed) => {
+                // Another process may have better luck with its witnesses, or with who keeps the key.
+                Err(error @ (RoundError::Unwitnessed | RoundError::Signer(_))) => {
                     self.release_the_lease().await;
                     return Err(error);
                 }

@@ -243,6 +243,7 @@ async fn the_end_is_told_when_its_key_signs() {
     let running = world.start().await.unwrap();
     sleep(Duration::from_secs(60)).await;
     assert!(running.shared.end().is_none());
+    assert_eq!(running.shared.state().status.public(), "its key does not sign");
     assert!(running.add("late", Wait::Published).await.is_err());
     world.signer.is(Mood::Well);
     running.is(|status| matches!(status, Status::Frozen(_))).await;

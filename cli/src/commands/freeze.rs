@@ -81,6 +81,7 @@ impl Freeze {
         let sequencer = Sequencer::new(log, self.options());
         let writer = sequencer.load().await?;
         let was_frozen = writer.is_frozen();
+        sequencer.shared().log.try_key(writer.head()).await?; // or it would end without a note of it
         let writer = sequencer.freeze(writer).await?;
         let log = &sequencer.shared().log;
         let end = match known.filter(|known| successor.is_none() && known.head() == writer.head()) {

@@ -84,8 +84,10 @@ impl Signer for Hand {
                 Fate::Made => Ok(self.sign_now(text)),
                 Fate::Refused => Err(SignError::Unsigned("a simulated fault of the signer".into())),
                 Fate::Slow(late) => {
+                    // A service signs whether or not anybody still waits for it.
+                    let signature = self.sign_now(text);
                     sleep(late).await;
-                    Ok(self.sign_now(text))
+                    Ok(signature)
                 }
                 Fate::Forged => {
                     let forged = self.key.sign("something else\n".to_owned()).expect("the text of a note");

@@ -138,14 +138,20 @@ impl Backup {
         if !self.with_key {
             return Ok((own, None));
         }
+        let second = self.store.cosigner(&self.key, own.name())?;
         if let Some(kms) = key.reference() {
+            let second = if second.is_some() {
+                " The second key, of ML-DSA-44, is at hand: keep a copy of its file yourself, for without it a log that goes \
+                 on lacks it."
+            } else {
+                ""
+            };
             return Err(Failure::usage(format!(
                 "the log's key is in {kms}, which gives it to nobody, so it cannot be in a copy: leave out --with-key. \
-                 A log goes on from the copy with the same --key, and --origin {}",
+                 A log goes on from the copy with the same --key, and --origin {}.{second}",
                 own.name()
             )));
         }
-        let second = self.store.cosigner(&self.key, own.name())?;
         self.check_keys_of_copy(&own, second.as_ref())?;
         Ok((own, Some((key, second))))
     }

@@ -337,9 +337,9 @@ async fn write(
         };
         match loaded {
             Ok(writer) => tokio::spawn(sequencer.run(writer, stop)),
-            // Nothing is wrong with the log, and it serves reads; witnesses come back.
-            Err(error) if error.is_unwitnessed() => {
-                tracing::warn!("{error}; trying again until it is met");
+            // Nothing is wrong with the log, and it serves reads; witnesses, and who keeps its key, come back.
+            Err(error) if error.is_unwitnessed() || error.is_unsigned() => {
+                tracing::warn!("{error}; trying again for as long as it takes");
                 tokio::spawn(sequencer.stand_by(stop))
             }
             Err(error) => return Err(error.into()),
