@@ -161,11 +161,13 @@ fn what_was_not_touched_is_like_before() {
     assert!(after.logs[0].is_like(&before.logs[0]) && after.needs_a_restart(&before).is_empty());
 }
 
-/// A flag that were in none of the groups could be given beside `--config`, and would do nothing.
+/// A flag that were in none of the groups could be given beside `--config`, and would do nothing. Those of traces are of the
+/// process, and begin before the file is read.
 #[test]
 fn a_configuration_stands_in_for_every_flag() {
+    let beside = ["config", "help", "otlp", "otlp_requests"];
     let command = crate::commands::serve::Serve::augment_args(clap::Command::new("serve"));
-    for arg in command.get_arguments().filter(|arg| !["config", "help"].contains(&arg.get_id().as_str())) {
+    for arg in command.get_arguments().filter(|arg| !beside.contains(&arg.get_id().as_str())) {
         let id = arg.get_id();
         let groups = command.get_groups().filter(|group| group.get_args().any(|member| member == id));
         let excluded = FLAGS.contains(&id.as_str())
