@@ -127,11 +127,16 @@ impl From<CopyError> for Failure {
     }
 }
 
+/// From another shell than that of the server there is often no guard, and there is one.
+const WHERE_THE_GUARD_IS: &str = "Accept nothing before this: the guard is looked for where --guard says, else below KILN_STATE_DIR, else \
+     below ~/.local/state/kiln. See that this is the place of the process which wrote the log.";
+
 impl From<RecoverError> for Failure {
     fn from(error: RecoverError) -> Self {
         match error {
             RecoverError::Load(error) => error.into(),
             RecoverError::NotAccepted { .. } => Self::usage(error),
+            RecoverError::NoVoice { .. } => Self::bad(error).with_advice(WHERE_THE_GUARD_IS),
             error if error.is_bad_log() => Self::bad(error),
             error => Self::undone(error),
         }
@@ -212,6 +217,7 @@ impl From<LoadError> for Failure {
             LoadError::OtherLog { .. } => Self::bad(error)
                 .with_advice("Give the key that the log was made with: its own folder has it in private/key."),
             LoadError::NotAccepted { .. } => Self::usage(error),
+            LoadError::NoVoice { .. } => Self::bad(error).with_advice(WHERE_THE_GUARD_IS),
             LoadError::Read(_) | LoadError::Head(_) | LoadError::Rounds { .. } if error.is_bad_log() => {
                 Self::bad(error).with_advice(
                     "`kiln recover STORE --from LOG` brings back what a mirror, a CDN or a backup has; `kiln fsck` names the damaged objects. Nothing was signed.",

@@ -190,7 +190,7 @@ impl Collector {
         let was_away = self.is_away.swap(fault.is_some(), Ordering::Relaxed);
         match fault {
             Some(error) if !was_away => {
-                tracing::warn!(%error, "the collector takes no traces; those of this time are lost")
+                tracing::warn!(%error, "the collector takes no traces; those of this time are lost");
             }
             None if was_away => tracing::info!("the collector takes traces again"),
             _ => {}

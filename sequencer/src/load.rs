@@ -254,15 +254,7 @@ impl<S: Store, G: Register> Writer<S, G> {
             Some(standing) => {
                 let mut publisher = publisher.with_published(&rounds, &standing);
                 // A log that had no witnesses before, or others, is not ready for who asks for these.
-                let better = if publisher.lacks { publisher.refresh().await } else { Ok(None) };
-                let better = match better {
-                    // What stands is right, and is asked for again when its key signs.
-                    Err(RoundError::Signer(error)) => {
-                        tracing::warn!(%error, "the published checkpoint lacks cosignatures, and goes on lacking them");
-                        None
-                    }
-                    better => better?,
-                };
+                let better = publisher.refresh_what_lacks().await?;
                 (publisher, better.unwrap_or_else(|| Arc::new(standing)))
             }
             None => {

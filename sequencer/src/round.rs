@@ -323,6 +323,20 @@ impl<S: Store, G: Register> Publisher<S, G> {
         self.add_lines(checkpoint.note().signatures()).await
     }
 
+    /// The same, where it lacks cosignatures. What stands is right, and good for a log whose key does not sign now.
+    pub(crate) async fn refresh_what_lacks(&mut self) -> Result<Option<Arc<SignedCheckpoint>>, RoundError> {
+        if !self.lacks {
+            return Ok(None);
+        }
+        match self.refresh().await {
+            Err(RoundError::Signer(error)) => {
+                tracing::warn!(%error, "the published checkpoint lacks cosignatures, and goes on lacking them");
+                Ok(None)
+            }
+            refreshed => refreshed,
+        }
+    }
+
     /// Answers whoever waited for this checkpoint, once this process shows it to readers too: who asks
     /// for it then must not see the one before.
     pub(crate) fn answer(&self, published: &Arc<SignedCheckpoint>) {

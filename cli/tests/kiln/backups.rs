@@ -229,7 +229,8 @@ fn without_a_guard_a_person_has_to_name_the_tree() {
     world.remove("log/private/head");
     world.remove("state");
     let recover = |accept: &[&str]| world.kiln(&[&["recover", "log", "--from", "backup"], accept].concat());
-    let said = recover(&[]).fails(1, &["the guard is missing", "--accept-head 300:"]).stderr;
+    let said =
+        recover(&[]).fails(1, &["the guard is missing", "--accept-head 300:", "KILN_STATE_DIR"]).stderr;
     assert!(!world.path("log/public/tile").exists(), "nothing was written");
     let head = said.split("--accept-head ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
     recover(&["--accept-head", &head.replace("300:", "299:")]).fails(2, &["--accept-head"]);

@@ -219,6 +219,22 @@ fn a_hangup_reads_again_what_the_policies_of_a_log_say() {
     assert_eq!(server.stop(), Some(0));
 }
 
+/// The disk of a log was not mounted, and a new log of the same origin, with another key, took its place.
+#[test]
+fn a_log_that_should_be_there_is_not_made_anew() {
+    let world = World::new();
+    let address = free_address();
+    world.kiln(&["serve", "gone", "--existing"]).fails(3, &["gone", "--existing", "mounted"]);
+    world.write("kiln.toml", config(&address, &[("gone", "existing = true"), ("other", "")]));
+    let server = world.serve_config("kiln.toml", &address);
+    server.post("/gone/add", b"entry").expect(503);
+    assert_eq!(add(&server, "other", "entry"), "0");
+    assert!(!world.path("gone/public/checkpoint").exists());
+    world.kiln(&["init", "gone", "--origin", "example.com/gone"]).ok();
+    eventually("it is there by now", || server.post("/gone/add", b"entry").status == 200);
+    assert_eq!(server.stop(), Some(0));
+}
+
 #[test]
 fn a_variable_overrides_the_file() {
     let world = World::new();

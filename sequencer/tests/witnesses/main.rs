@@ -13,12 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use kiln_sequencer::{
-    Dedup, Entry, LoadError, Log, Options, Sequencer, Shared, State, Status, Wait, WitnessMode,
-    WitnessOptions, WitnessSetupError, Witnesses, create_log,
+    Dedup, Entry, LoadError, Log, Options, Sequencer, Shared, SignError, Signer, State, Status, Wait,
+    WitnessMode, WitnessOptions, WitnessSetupError, Witnesses, create_log,
 };
 use kiln_storage::{Memory, MemoryRegister, MutableObjects};
-use kiln_tiles::{Cosigner, OpenCheckpointError, Policy, SignedCheckpoint, SigningKey, TreeHead, TrustedLog};
+use kiln_tiles::{
+    Cosigner, NoteSignature, OpenCheckpointError, Policy, SignedCheckpoint, SigningKey, TreeHead, TrustedLog,
+    VerifierKey,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -61,13 +65,17 @@ impl World {
     }
 
     fn log(&self, mode: WitnessMode) -> Log<Memory, MemoryRegister> {
+        self.log_signed_by(key(), mode)
+    }
+
+    fn log_signed_by(&self, signer: impl Signer, mode: WitnessMode) -> Log<Memory, MemoryRegister> {
         let options = WitnessOptions { mode, ..WitnessOptions::default() };
         let connect = |url: &str| {
             Ok::<_, WitnessSetupError>(Box::new(self.witnesses[url.parse::<usize>().unwrap()].clone()) as _)
         };
         let witnesses = Witnesses::new(self.policy.quorum().clone(), options, connect).unwrap();
         let (memory, guard) = (self.memory.clone(), self.guard.clone());
-        Log::new(key(), memory, guard, Dedup::in_memory(), Arc::new(Still)).with_witnesses(witnesses)
+        Log::new(signer, memory, guard, Dedup::in_memory(), Arc::new(Still)).with_witnesses(witnesses)
     }
 
     async fn run(&self, mode: WitnessMode) -> Running {
@@ -396,4 +404,30 @@ async fn witnesses_verify_every_proof_through_many_sizes() {
     sleep(Duration::from_secs(1)).await;
     assert!(world.witnesses.iter().all(|witness| witness.knows().size() == size));
     stop(running).await;
+}
+
+/// A key that signs nothing now.
+#[derive(Debug)]
+struct Silent;
+
+impl Signer for Silent {
+    fn verifier_key(&self) -> VerifierKey {
+        key().verifier_key()
+    }
+
+    fn sign<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<NoteSignature, SignError>> {
+        Box::pin(std::future::ready(Err(SignError::Unsigned("not today".into()))))
+    }
+}
+
+/// It was not loaded, since what is published should have been signed anew for its witnesses: a log with nothing to publish
+/// did not even serve reads while its KMS was away.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_lacks_cosignatures_is_loaded_though_its_key_does_not_sign() {
+    let world = World::new();
+    let (memory, guard) = (world.memory.clone(), world.guard.clone());
+    create_log(&Log::new(key(), memory, guard, Dedup::in_memory(), Arc::new(Still))).await.unwrap();
+    let sequencer = Sequencer::new(world.log_signed_by(Silent, WitnessMode::Prefer), Options::default());
+    assert!(sequencer.load().await.is_ok());
+    assert!(world.cosigned().await.is_err());
 }

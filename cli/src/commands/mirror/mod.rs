@@ -98,6 +98,7 @@ impl Mirror {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let files = environment::raise_file_limit();
         let stop = signals::stop("keeping what was taken")?;
+        let _hangups = signals::Hangups::new()?; // files are read again at SIGHUP; where there are none it does nothing
         let targets = targets(&self.pull, self.policy.as_deref())?;
         let lists = Lists::new(&self.logs)?;
         // A port that is taken makes no mirror.

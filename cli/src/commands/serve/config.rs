@@ -26,8 +26,8 @@ pub(crate) use mistakes::Mistakes;
 
 /// The flags, and groups of them, that a configuration stands in for. A struct that has others in it is no group.
 #[rustfmt::skip]
-pub(super) const FLAGS: [&str; 26] = [
-    "store", "url", "read_url", "origin", "interval", "accept_head", "standby", "forward", "lease", "dedup", "cache_dir", "read_only",
+pub(super) const FLAGS: [&str; 27] = [
+    "store", "url", "read_url", "origin", "existing", "interval", "accept_head", "standby", "forward", "lease", "dedup", "cache_dir", "read_only",
     "listen", "read_listen", "admin_listen", "max_connections", "tokens",
     "EntranceOptions", "RateOptions", "KeyArgs", "GuardArgs", "WitnessArgs", "MirrorArgs", "GcArgs", "RekorArgs", "LimitArgs",
 ];

@@ -52,6 +52,9 @@ pub(super) struct LogArgs {
     /// [default: <host>/<folder>-<8 hex>].
     #[arg(long)]
     pub(super) origin: Option<KeyName>,
+    /// Serve a log that is there, and never make one: a disk that is not mounted looks like a place for a new log.
+    #[arg(long)]
+    existing: bool,
     /// The time from the start of a round to that of the next.
     #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = parse_span)]
     interval: Duration,
@@ -174,6 +177,18 @@ impl LogPlan {
         self.args.witnesses.check()?;
         self.args.key.given()?;
         Submitters::open(&self.args.submitters).map(drop)
+    }
+
+    /// Whether there is no log yet, and one may be made.
+    pub(super) async fn is_new(&self) -> Result<bool, Failure> {
+        let is_new = !self.store.has_log().await?;
+        if is_new && self.args.existing {
+            return Err(Failure::undone(format!(
+                "{}: no log is here, and --existing says that there is one. Is the disk mounted, and the name right?",
+                self.store
+            )));
+        }
+        Ok(is_new)
     }
 
     /// What answers for a log that is open.

@@ -202,7 +202,7 @@ impl Kept {
     async fn run(self: Arc<Self>, stop: Stop) -> Result<(), Failure> {
         let plan = &self.settings.plan;
         plan.check()?;
-        let make = !plan.store.has_log().await?;
+        let make = plan.is_new().await?;
         let opened = plan.open(make, Some(&self.urls)).await?;
         let begun = plan.begin(opened, &self.urls)?;
         let log =

@@ -78,7 +78,7 @@ async fn run_one(plan: LogPlan, doors: &DoorArgs, output: Output) -> Result<(), 
     let (stop, _hangups) = (signals::stop("finishing the round")?, Hangups::new()?);
     plan.check()?;
     let doors = Doors::bind(doors).await.map(|doors| (doors.own_urls().of(&plan.args, ""), doors));
-    let make = !plan.store.has_log().await?;
+    let make = plan.is_new().await?;
     if make && doors.is_err() {
         return doors.map(drop); // and nothing was made
     }

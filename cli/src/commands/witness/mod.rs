@@ -75,6 +75,7 @@ impl Witness {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let files = environment::raise_file_limit();
         let stop = signals::stop("answering who asked")?;
+        let _hangups = signals::Hangups::new()?; // files are read again at SIGHUP; where there are none it does nothing
         let lists = Lists::new(&self.logs)?;
         // A port that is taken makes no witness.
         let submitters = Submitters::open(&SubmitterOptions { tokens: None, rates: self.rates })?;
