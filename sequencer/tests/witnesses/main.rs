@@ -426,7 +426,9 @@ impl Signer for Silent {
 async fn a_log_that_lacks_cosignatures_is_loaded_though_its_key_does_not_sign() {
     let world = World::new();
     let (memory, guard) = (world.memory.clone(), world.guard.clone());
-    create_log(&Log::new(key(), memory, guard, Dedup::in_memory(), Arc::new(Still))).await.unwrap();
+    let alone = Log::new(key(), memory, guard, Dedup::in_memory(), Arc::new(Still));
+    create_log(&alone).await.unwrap();
+    drop(Sequencer::new(alone, Options::default()).load().await.expect("it publishes"));
     let sequencer = Sequencer::new(world.log_signed_by(Silent, WitnessMode::Prefer), Options::default());
     assert!(sequencer.load().await.is_ok());
     assert!(world.cosigned().await.is_err());
