@@ -10,7 +10,8 @@
 //! `latest`, `held` and `mirrored` decide, and never go back. `cosigned` may be behind, if the process ended between
 //! the two writes; the next start makes up for it.
 
-use std::fs::File;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -84,17 +85,24 @@ macro_rules! from_redb {
 from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
 
 impl Store {
-    /// Makes the store of a new witness in this file.
+    /// Makes the store of a new witness in this file, which is there when it is whole, or not at all: under another name
+    /// before.
     ///
     /// # Errors
-    /// Where another process has it, or the file cannot be written.
+    /// Where another process has it or was first, or the file cannot be written.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        let database = builder().create(path)?;
-        // The file is new, and its name not durable yet.
+        let new = path.with_extension("new");
+        clear(&new)?;
+        let store = Self::of(path, builder().create(&new)?)?;
+        match fs::hard_link(&new, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(StoreError::InUse),
+            linked => linked.and_then(|()| fs::remove_file(&new)).map_err(DatabaseError::from)?,
+        }
+        // The name is not durable yet.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
         synced.map_err(DatabaseError::from)?;
-        Self::of(path, database)
+        Ok(store)
     }
 
     /// Opens the store in this file, which must be there: without it a witness would cosign anything as if it had never
@@ -253,6 +261,17 @@ fn builder() -> redb::Builder {
     builder
 }
 
+/// Makes the beginning empty that an end of the process left, unless another process is at it.
+fn clear(new: &Path) -> Result<(), StoreError> {
+    let file =
+        File::options().create(true).truncate(false).write(true).open(new).map_err(DatabaseError::from)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file.set_len(0).map_err(DatabaseError::from)?),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(TryLockError::Error(error)) => Err(DatabaseError::from(error).into()),
+    }
+}
+
 /// Opens what is there, and makes nothing.
 fn open(path: &Path) -> Result<Database, DatabaseError> {
     builder().open(path)
@@ -354,8 +373,33 @@ mod new_and_lost {
         *store.database.write().unwrap() = None; // as after an error
         File::create(&path).unwrap();
         assert!(store.probe().is_err(), "it is empty");
-        std::fs::remove_file(&path).unwrap();
+        fs::remove_file(&path).unwrap();
         assert!(store.probe().is_err(), "it is gone");
         assert!(!path.exists());
+    }
+
+    /// A mirror was killed while it made its state: half a file stood under its name, and no later start could open it.
+    #[test]
+    fn a_store_is_there_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, new) = (folder.path().join("state.redb"), folder.path().join("state.new"));
+        fs::write(&new, b"redb\x1a\x0a and no more").unwrap();
+        let store = Store::create(&path).unwrap();
+        assert!(!new.exists());
+        assert!(matches!(Store::open(&path), Err(StoreError::InUse)), "it is this one that stands there");
+        drop(store);
+        assert!(Store::open(&path).unwrap().cosigned(Hash::leaf(b"")).unwrap().is_none());
+    }
+
+    /// Who comes second does not take the place of the first.
+    #[test]
+    fn a_store_that_is_there_is_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.redb");
+        let first = Store::create(&path).unwrap();
+        assert!(matches!(Store::create(&path), Err(StoreError::InUse)));
+        drop(first);
+        assert!(matches!(Store::create(&path), Err(StoreError::InUse)));
+        Store::open(&path).unwrap();
     }
 }
