@@ -67,7 +67,8 @@ impl World {
         let mirror = Mirror::new("m".to_owned(), keys, Box::new(self.mirror.clone()));
         tokio::spawn(sequencer.pusher(vec![mirror], REFRESH).run(stopped.clone()));
         let running = tokio::spawn(sequencer.run(writer, stopped));
-        shared.watch().wait_for(until).await.unwrap();
+        let reached = timeout(PATIENCE, async { drop(shared.watch().wait_for(until).await.unwrap()) }).await;
+        reached.expect("it becomes so");
         Running { shared, stop, running }
     }
 
