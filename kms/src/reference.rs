@@ -96,9 +96,9 @@ impl AwsKey {
             Some((id, query)) => (id, Some(query.strip_prefix("region=")?)),
             None => (key, None),
         };
-        let of_arn = id.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
-        let is_one =
-            region.is_none_or(|region| is_region(region) && of_arn.is_none_or(|of_arn| of_arn == region));
+        let is_one = region.is_none_or(|region| {
+            is_region(region) && region_of_arn(id).is_none_or(|of_arn| of_arn == region)
+        });
         let endpoint = Some(endpoint).filter(|endpoint| !endpoint.is_empty()).map(str::to_owned);
         let valid = endpoint.as_deref().is_none_or(is_host) && is_key_id(id) && is_one;
         valid.then(|| Self { endpoint, id: id.to_owned(), region: region.map(str::to_owned) })
@@ -119,9 +119,12 @@ impl AwsKey {
     /// The region that the reference says: an ARN has one within.
     #[must_use]
     pub fn region(&self) -> Option<&str> {
-        let of_arn = || self.id.strip_prefix("arn:")?.split(':').nth(2);
-        self.region.as_deref().or_else(of_arn)
+        self.region.as_deref().or_else(|| region_of_arn(&self.id))
     }
+}
+
+fn region_of_arn(id: &str) -> Option<&str> {
+    id.strip_prefix("arn:")?.split(':').nth(2)
 }
 
 /// The ID of a key, its ARN, or the same of an alias.

@@ -81,9 +81,13 @@ impl Freeze {
         let sequencer = Sequencer::new(log, self.options());
         let writer = sequencer.load().await?;
         let was_frozen = writer.is_frozen();
-        // Or it would end without a note of it.
-        let tried = sequencer.shared().log.try_key(writer.head()).await;
-        tried.map_err(|error| Failure::undone(error).with_advice("Nothing was changed: the log goes on."))?;
+        if !was_frozen {
+            // Or it would end without a note of it.
+            let tried = sequencer.shared().log.try_key(writer.head()).await;
+            tried.map_err(|error| {
+                Failure::undone(error).with_advice("Nothing was changed: the log goes on.")
+            })?;
+        }
         let writer = sequencer.freeze(writer).await?;
         let log = &sequencer.shared().log;
         let end = match known.filter(|known| successor.is_none() && known.head() == writer.head()) {
