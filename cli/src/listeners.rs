@@ -9,6 +9,7 @@ use kiln_http::{AdminHandler, Limits, Probe};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::addresses::ListenAddress;
 use crate::failure::Failure;
 use crate::signals::{Stop, stopped};
 
@@ -16,12 +17,11 @@ use crate::signals::{Stop, stopped};
 const ADMIN_CONNECTIONS: usize = 100;
 
 /// Binds a listener, where `flag` says so.
-pub(crate) async fn bind(flag: &'static str, address: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+pub(crate) async fn bind(flag: &'static str, address: &ListenAddress) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address.to_string()).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             Failure::undone(format!("cannot listen on {address}: another program has this port. Give another ({flag}), or port 0 for any free one"))
         }
-        io::ErrorKind::InvalidInput => Failure::usage(format!("{flag} {address}: not an address and port, such as 127.0.0.1:8080")),
         _ => Failure::undone(format!("cannot listen on {address} ({flag}): {error}")),
     })
 }
@@ -29,7 +29,7 @@ pub(crate) async fn bind(flag: &'static str, address: &str) -> Result<TcpListene
 /// The same for one that is not always wanted.
 pub(crate) async fn bind_some(
     flag: &'static str,
-    address: Option<&str>,
+    address: Option<&ListenAddress>,
 ) -> Result<Option<TcpListener>, Failure> {
     match address {
         Some(address) => bind(flag, address).await.map(Some),
@@ -46,11 +46,6 @@ pub(crate) fn url_of(scheme: &str, listener: &TcpListener) -> Result<String, Fai
         _ => {}
     }
     Ok(format!("{scheme}://{address}"))
-}
-
-/// A URL that a person gave, as it stands before a path.
-pub(crate) fn without_slash(url: &str) -> String {
-    url.trim_end_matches('/').to_owned()
 }
 
 /// How many connections each listener may have: as many as it was told, and no more than leave the process the `own` files

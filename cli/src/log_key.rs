@@ -63,6 +63,14 @@ impl GivenKey {
         }
     }
 
+    /// The public half, under its name; `None` of one that a cloud would have to be asked for.
+    pub(crate) fn vkey_at_hand(self, name: Option<&KeyName>) -> Result<Option<VerifierKey>, Failure> {
+        match self {
+            Self::Secret(key) => Ok(Some(key.named(name)?.verifier_key())),
+            Self::Kms(reference) => needed(&reference, name).map(|_| None),
+        }
+    }
+
     /// Whether it has no name but the one that it is given.
     pub(crate) const fn is_nameless(&self) -> bool {
         matches!(self, Self::Kms(_) | Self::Secret(SecretKey::Pem(_)))
@@ -80,11 +88,7 @@ pub(crate) enum LogKey {
 
 impl LogKey {
     async fn open(reference: KeyReference, name: Option<&KeyName>) -> Result<Self, Failure> {
-        let name = name.ok_or_else(|| {
-            Failure::usage(format!(
-                "{reference} has no name of its own, as no key in a KMS has: give the log's origin"
-            ))
-        })?;
+        let name = needed(&reference, name)?;
         let opened = KmsKey::open(&reference, name.clone()).await;
         let opened = opened.map_err(|error| {
             let is_usage =
@@ -124,6 +128,15 @@ impl LogKey {
             Self::Kms(_, key) => &**key,
         }
     }
+}
+
+/// The name of a key that has none of its own.
+fn needed<'a>(reference: &KeyReference, name: Option<&'a KeyName>) -> Result<&'a KeyName, Failure> {
+    name.ok_or_else(|| {
+        Failure::usage(format!(
+            "{reference} has no name of its own, as no key in a KMS has: give the log's origin"
+        ))
+    })
 }
 
 impl From<SigningKey> for LogKey {

@@ -5,6 +5,7 @@
 
 #![allow(rustdoc::invalid_html_tags, reason = "the docs of arguments are help texts")]
 
+mod addresses;
 mod allocator;
 mod commands;
 mod cosigned;
@@ -26,6 +27,7 @@ mod quantity;
 mod reading;
 mod signals;
 mod store;
+mod submitting;
 mod token;
 mod traces;
 mod trust;

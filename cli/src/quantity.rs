@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
+
 /// The text is no number of bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a number of bytes, such as 4096, 512KiB, 16MiB or 1GiB")]
@@ -31,6 +33,11 @@ pub(crate) struct ParseSpanError;
 pub(crate) fn parse_span(text: &str) -> Result<Duration, ParseSpanError> {
     let bounds = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
     humantime::parse_duration(text).ok().filter(|span| bounds.contains(span)).ok_or(ParseSpanError)
+}
+
+/// A number of things of which none is none that makes sense.
+pub(crate) fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// How many a second, for people.

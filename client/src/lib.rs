@@ -193,7 +193,7 @@ pub use find::Progress;
 pub use folder::FolderSource;
 #[cfg(feature = "http")]
 pub use http::{
-    ApiClient, HttpAnswer, HttpError, HttpOptions, HttpSetupError, HttpSource, SubmitError, Submitter,
+    ApiClient, HttpAnswer, HttpError, HttpOptions, HttpSetupError, HttpSource, Retry, SubmitError, Submitter,
     TokenError, UrlError, Wait, batches,
 };
 #[cfg(feature = "folder")]

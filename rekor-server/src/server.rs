@@ -159,10 +159,7 @@ impl<S: Store, G: Register> RekorServer<S, G> {
     fn refused(&self, refusal: Refusal) -> ApiError {
         match refusal {
             Refusal::Full => ApiError::Pushback,
-            Refusal::Closed => {
-                ApiError::Unavailable(format!("{refusal} ({})", self.log.shared().state().status.public()))
-            }
-            _ => ApiError::Unavailable(refusal.to_string()),
+            _ => ApiError::Unavailable(self.log.explained(refusal)),
         }
     }
 

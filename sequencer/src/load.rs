@@ -108,6 +108,20 @@ impl LoadError {
         matches!(self, Self::Round(RoundError::Signer(_)))
     }
 
+    /// What a store or the guard's answered, if that is what is wrong.
+    #[must_use]
+    pub const fn storage(&self) -> Option<&StorageError> {
+        match self {
+            Self::Round(
+                RoundError::Storage(error)
+                | RoundError::Guard(GuardError::Storage(error) | GuardError::Read(ReadError::Storage(error)))
+                | RoundError::Read(ReadError::Storage(error)),
+            )
+            | Self::Read(ReadError::Storage(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether another process holds the store.
     #[must_use]
     pub fn is_held(&self) -> bool {

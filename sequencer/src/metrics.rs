@@ -1,6 +1,7 @@
 //! What a log counts, in the field's words.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -24,7 +25,9 @@ pub struct Metrics {
     step_seconds: Family<Step, Histogram>,
     entries: Counter,
     duplicates: Counter,
+    committed: Arc<AtomicU64>,
     tree_size: Gauge<u64, AtomicU64>,
+    unpublished: Gauge<u64, AtomicU64>,
     published: Gauge<u64, AtomicU64>,
     requests: Family<Answered, Counter>,
     pool_entries: Gauge<u64, AtomicU64>,
@@ -69,7 +72,9 @@ impl Default for Metrics {
             step_seconds: Family::new_with_constructor(seconds),
             entries: Counter::default(),
             duplicates: Counter::default(),
+            committed: Arc::default(),
             tree_size: Gauge::default(),
+            unpublished: Gauge::default(),
             published: Gauge::default(),
             requests: Family::default(),
             pool_entries: Gauge::default(),
@@ -134,6 +139,11 @@ impl Metrics {
         self.duplicates.inc_by(entries as u64);
     }
 
+    /// This process committed a tree of this size.
+    pub(crate) fn set_committed(&self, size: u64) {
+        self.committed.store(size, Ordering::Relaxed);
+    }
+
     pub(crate) fn set_published(&self, size: u64, unix_time: u64) {
         self.tree_size.set(size);
         self.published.set(unix_time);
@@ -147,6 +157,8 @@ impl Metrics {
     pub(crate) fn set_now(&self, (entries, bytes): (usize, usize), ready: bool, frozen: bool) {
         self.pool_entries.set(entries as u64);
         self.pool_bytes.set(bytes as u64);
+        // Where another process writes, what is published is soon beyond what this one committed.
+        self.unpublished.set(self.committed.load(Ordering::Relaxed).saturating_sub(self.tree_size.get()));
         self.ready.set(u64::from(ready));
         self.frozen.set(u64::from(frozen));
     }
@@ -188,6 +200,8 @@ impl Metrics {
         let help = "Entries submitted to this process that the log had already";
         registry.register("duplicates", help, self.duplicates.clone());
         registry.register("tree_size", "Size of the tree published last", self.tree_size.clone());
+        let help = "Entries that this process gave an index and that are not published yet";
+        registry.register("unpublished_entries", help, self.unpublished.clone());
         let (unit, help) =
             (Unit::Seconds, "When this process saw the newest checkpoint published, Unix time");
         registry.register_with_unit("published_timestamp", help, unit, self.published.clone());
@@ -226,7 +240,9 @@ mod tests {
         let metrics = Metrics::default();
         metrics.count_round(3, Duration::from_millis(20));
         metrics.count_failed_round("storage");
+        metrics.set_committed(15);
         metrics.set_published(12, 1_700_000_001);
+        metrics.set_now((2, 10), true, false);
         metrics.count_step("commit", Duration::from_millis(5));
         metrics.count_duplicates(2);
         metrics.count_collected(7);
@@ -239,6 +255,8 @@ mod tests {
             "kiln_rounds_total{outcome=\"storage\"} 1",
             "kiln_entries_total 3",
             "kiln_tree_size 12",
+            "kiln_unpublished_entries 3",
+            "kiln_pool_entries 2",
             "kiln_published_timestamp_seconds 1700000001",
             "kiln_round_step_duration_seconds_count{step=\"commit\"} 1",
             "kiln_duplicates_total 2",

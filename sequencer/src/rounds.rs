@@ -71,6 +71,7 @@ impl<S: Store, G: Register> Sequencer<S, G> {
             let (next, round) = self.watch_over("commit", committing).instrument(span.clone()).await?;
             if let Some(round) = round {
                 traced::record(&span, &round);
+                self.shared.metrics.set_committed(round.head().size());
                 self.committed.store(true, Ordering::Relaxed);
                 hand_on(&to_settle, round).await;
             }

@@ -47,7 +47,10 @@ impl<S: Store, G: Register> Sequencer<S, G> {
                 }
             }
             match self.try_to_write().await {
-                Ok(writer) => return Ok(Some(writer)),
+                Ok(writer) => {
+                    tracing::info!(size = writer.head().size(), "the log goes on");
+                    return Ok(Some(writer));
+                }
                 Err(LoadError::Held(holder)) => {
                     pause = self.time_to_next_look().await;
                     error = Some(Arc::new(self.follow_until_next_look(holder).await));

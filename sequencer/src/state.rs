@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use kiln_storage::{StorageError, StorageErrorKind};
 use kiln_tiles::{SignedCheckpoint, SignedEnd, Successor};
 
 use crate::lease::Holder;
@@ -53,7 +54,12 @@ impl Status {
         match self {
             Self::StandingBy(_) => "standing by: another process writes the log".into(),
             Self::Failing(error) if error.is_unsigned() => "its key does not sign".into(),
-            Self::Failing(_) => "its store fails".into(),
+            Self::Failing(error) if error.is_unwitnessed() => Self::Unwitnessed.to_string().into(),
+            Self::Failing(error) => match error.storage().map(StorageError::kind) {
+                Some(StorageErrorKind::Full) => "its store is full".into(),
+                Some(StorageErrorKind::Denied) => "its store denies it access".into(),
+                _ => "its store fails".into(),
+            },
             Self::Alarmed(_) => "alarm: it neither signs nor accepts".into(),
             status => status.to_string().into(),
         }
@@ -86,6 +92,24 @@ impl fmt::Display for Status {
                 }
             }
             Self::Stopped => f.write_str("the log stops"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A full disk was told as one that fails, which sent people looking for other things.
+    #[test]
+    fn strangers_are_told_the_kind_of_trouble_and_no_path() {
+        for (kind, told) in [
+            (StorageErrorKind::Full, "its store is full"),
+            (StorageErrorKind::Denied, "its store denies it access"),
+            (StorageErrorKind::Transient, "its store fails"),
+        ] {
+            let error = StorageError::new(kind, "write", &"/srv/log/private/head/0", None);
+            assert_eq!(Status::Failing(Arc::new(error.into())).public(), told);
         }
     }
 }

@@ -13,8 +13,10 @@ use tokio::task::JoinSet;
 
 use super::cache::Folder;
 use super::changes::{Changes, named};
+use crate::addresses::{ServerUrl, ServerUrlError};
 use crate::environment::System;
 use crate::failure::Failure;
+use crate::quantity::at_least_one;
 use crate::signals::{Stop, stopped};
 use crate::{files, keys, listeners};
 
@@ -34,13 +36,13 @@ pub(crate) struct EntranceOptions {
     #[arg(long, value_name = "DOMAIN", requires = "acme_cache")]
     pub(crate) acme: Vec<Domain>,
     /// Whom the authority may write to, such as mailto:operator@example.com.
-    #[arg(long, value_name = "URL", requires = "acme")]
+    #[arg(long, value_name = "URL", requires = "acme", value_parser = parse_contact)]
     pub(crate) acme_contact: Option<String>,
     /// Where the account and the certificates are kept, with their keys.
     #[arg(long, value_name = "FOLDER", requires = "acme")]
     pub(crate) acme_cache: Option<PathBuf>,
     /// The directory of the authority [default: that of Let's Encrypt].
-    #[arg(long, value_name = "URL", requires = "acme")]
+    #[arg(long, value_name = "URL", requires = "acme", value_parser = parse_directory)]
     pub(crate) acme_directory: Option<String>,
     /// Take the client's address from what these proxies say; nobody else is believed. Addresses or networks.
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
@@ -50,8 +52,29 @@ pub(crate) struct EntranceOptions {
     pub(crate) proxy_header: HeaderName,
     /// The most connections of one client to a listener at once, by its address, of IPv6 by its /64 [default: no limit
     /// but that of all].
-    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(crate) max_connections_per_client: Option<usize>,
+}
+
+/// The text is nobody an authority may write to.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("not a URL such as mailto:operator@example.com")]
+struct ContactError;
+
+fn parse_contact(text: &str) -> Result<String, ContactError> {
+    let is_contact = |(scheme, rest): (&str, &str)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+            && !rest.is_empty()
+            && !rest.contains(char::is_whitespace)
+    };
+    let contact = text.split_once(':').filter(|parts| is_contact(*parts));
+    contact.map(|_| text.to_owned()).ok_or(ContactError)
+}
+
+/// Kept as it was given: of somebody else's URL the slash at its end may be a part.
+fn parse_directory(text: &str) -> Result<String, ServerUrlError> {
+    text.parse::<ServerUrl>().map(|_| text.to_owned())
 }
 
 /// A header by which proxies say whom they were asked by.
@@ -150,6 +173,22 @@ impl Entrance {
     /// The certificates that are shown, if any.
     pub(crate) const fn certificates(&self) -> Option<&Certificates> {
         self.certificates.as_ref()
+    }
+
+    /// What is wrong with the certificate that is shown today, if something is.
+    pub(crate) fn is_out_of_date(&self) -> Option<String> {
+        let validity = self.certificates.as_ref()?.validity()?;
+        let now = System.unix_time();
+        if now > validity.not_after {
+            Some(format!("the certificate ended at {}: clients refuse it", date(validity.not_after)))
+        } else if now < validity.not_before {
+            Some(format!(
+                "the certificate begins at {}: clients refuse it until then",
+                date(validity.not_before)
+            ))
+        } else {
+            None
+        }
     }
 
     /// Keeps the certificate fresh from now on.

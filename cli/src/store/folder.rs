@@ -94,7 +94,8 @@ impl FolderStore {
         }
     }
 
-    fn own_key(&self, origin: Option<&KeyName>) -> Result<SigningKey, Failure> {
+    /// The key of its own; an error where it has none.
+    pub(crate) fn own_key(&self, origin: Option<&KeyName>) -> Result<SigningKey, Failure> {
         let path = self.key_path();
         if !path.try_exists().map_err(|error| Failure::file(&path, &error))? {
             let path = path.display();

@@ -120,7 +120,16 @@ impl StorePlace {
 
     /// Whether there is a log, or may be one made. Anything else is left alone.
     pub(crate) async fn has_log(&self) -> Result<bool, Failure> {
-        match self.contents().await? {
+        self.judge(self.contents().await?)
+    }
+
+    /// The same of a folder; `None` for a bucket, which would have to be asked.
+    pub(crate) fn folder_has_log(&self) -> Result<Option<bool>, Failure> {
+        self.as_folder().map(|store| self.judge(store.contents()?)).transpose()
+    }
+
+    fn judge(&self, contents: Contents) -> Result<bool, Failure> {
+        match contents {
             Contents::Log => Ok(true),
             Contents::Nothing => Ok(false),
             Contents::PublicHalf => Err(Failure::bad(format!(

@@ -39,7 +39,9 @@ fn an_example_is_right_and_a_mistake_is_told_with_its_place() {
     );
     world.kiln(&["config", "check", "kiln.toml"]).fails(2, &["kiln.toml:", "this log has no name"]);
     world.write("kiln.toml", "[[log]]\nname = \"a\"\nstore = \"a\"\npolicy = \"none\"\nkey = \"nowhere\"\n");
-    world.kiln(&["config", "check", "kiln.toml"]).fails(2, &["log a: none:"]);
+    world
+        .kiln(&["config", "check", "kiln.toml"])
+        .fails(2, &["kiln.toml:4:1: policy: none:", "kiln.toml:5:1: key: nowhere:"]);
     world.kiln(&["config", "check", "missing.toml"]).fails(3, &["missing.toml"]);
     world.kiln(&["serve", "--config", "kiln.toml", "--interval", "1s"]).fails(2, &["cannot be used with"]);
     world.kiln(&["serve"]).fails(2, &["<STORE>"]);

@@ -22,6 +22,24 @@ fn make_certificate(world: &World) -> String {
     chain
 }
 
+/// A certificate that had ended passed, and every client refused the log.
+#[test]
+fn a_check_of_a_configuration_looks_at_the_dates_of_a_certificate() {
+    let world = World::new();
+    let text = "tls-cert = \"chain.pem\"\ntls-key = \"key.pem\"\n[[log]]\nname = \"a\"\nstore = \"a\"\n";
+    world.write("kiln.toml", text);
+    make_certificate(&world);
+    world.kiln(&["config", "check", "kiln.toml"]).ok();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 1, 31);
+    params.not_before = rcgen::date_time_ymd(2019, 1, 31);
+    world.write("chain.pem", params.self_signed(&key).unwrap().pem());
+    private(&world, "key.pem", &key.serialize_pem());
+    let ended = "kiln.toml:1:1: tls-cert: the certificate ended at 2020-01-31T00:00:00Z";
+    world.kiln(&["config", "check", "kiln.toml"]).fails(2, &[ended]);
+}
+
 fn private(world: &World, name: &str, text: &str) -> PathBuf {
     let path = world.write(name, text);
     set_permissions(&path, Permissions::from_mode(0o600)).unwrap();

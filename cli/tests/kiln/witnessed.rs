@@ -1,6 +1,14 @@
 //! A log and its witness, both as they are run: cosigned from the first checkpoint on, and held to it.
 
-use crate::world::{Server, World};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::world::{Server, World, free_address, request, try_request};
 
 /// A log, a witness of it, and the policy that asks for both of the witness's keys.
 fn world() -> (World, Server) {
@@ -32,9 +40,53 @@ fn what_is_published_is_cosigned_and_a_proof_of_it_verifies_by_the_policy_alone(
     let server = world.serve(&["log", "--policy", "policy", "--witness-timeout", "100ms"]);
     let checkpoint = server.get("/checkpoint").expect(200).text();
     server.post("/add?wait=sequenced", b"release 2").expect(200);
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    thread::sleep(Duration::from_millis(500));
     assert_eq!(server.get("/checkpoint").expect(200).text(), checkpoint);
     assert!(server.get("/readyz").expect(503).text().contains("too few witnesses"));
+}
+
+/// `kiln add` said nothing for minutes, no answer named the witnesses, and the metrics told of nothing that waits.
+#[test]
+fn without_a_quorum_all_who_wait_are_told_what_for() {
+    let (world, witness) = world();
+    let admin = free_address();
+    let flags =
+        ["--witness-timeout", "50ms", "--interval", "20ms", "--pool-entries", "1", "--admin-listen", &admin];
+    let server = world.serve(&[&["log", "--policy", "policy"], &flags[..]].concat());
+    server.post("/add", b"release 1").expect(200);
+    assert_eq!(witness.stop(), Some(0));
+    let metrics = || request(&format!("http://{admin}"), "GET", "/metrics", &[], b"").expect(200).text();
+    assert!(metrics().contains("kiln_unpublished_entries 0\n"), "{}", metrics());
+    server.post("/add?wait=sequenced", b"release 2").expect(200);
+    assert!(metrics().contains("kiln_unpublished_entries 1\n"), "{}", metrics());
+    world.write("entry", "release 3");
+    let mut add = world.command(&["add", &server.url, "entry", "--policy", "policy"]);
+    let mut adding = add.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut told = BufReader::new(adding.stderr.take().unwrap()).lines();
+    assert!(told.next().unwrap().unwrap().starts_with("still waiting, after 5 s: a log answers when"));
+    // Rounds that are committed wait, too: these fill what there is room for, until one is refused.
+    let refused = thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        for number in 0..30 {
+            let (tell, url) = (tell.clone(), &server.url);
+            scope.spawn(move || {
+                let path = "/add?wait=sequenced";
+                let reply = try_request(url, "POST", path, &[], format!("{number}").as_bytes());
+                let _ = reply.map(|reply| tell.send(reply));
+            });
+            thread::sleep(Duration::from_millis(50));
+        }
+        drop(tell);
+        let refused = told.iter().find(|reply| reply.status == 503).map(|reply| reply.text());
+        server.signal(Signal::KILL); // nobody waits for the others
+        refused
+    });
+    let refused = refused.expect("there is no room for all");
+    assert!(refused.contains("too few witnesses cosign"), "{refused}");
+    let retrying = told.next().unwrap().unwrap();
+    assert!(retrying.contains("trying again in"), "{retrying}");
+    adding.kill().unwrap();
+    adding.wait().unwrap();
 }
 
 /// Store and guard were restored together: the guard cannot notice, and the witness does.

@@ -12,5 +12,5 @@ pub use answer::HttpAnswer;
 pub use api::ApiClient;
 pub use source::HttpSource;
 pub use submit::{SubmitError, Submitter, TokenError, Wait, batches};
-pub use transport::{HttpError, HttpOptions, HttpSetupError};
+pub use transport::{HttpError, HttpOptions, HttpSetupError, Retry};
 pub use url::UrlError;

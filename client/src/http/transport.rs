@@ -23,6 +23,17 @@ pub struct HttpOptions {
     retries: u32,
     user_agent: String,
     http2: bool,
+    on_retry: Option<fn(&Retry<'_>)>,
+}
+
+/// A request that is about to be tried again.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Retry<'a> {
+    /// Why.
+    pub error: &'a HttpError,
+    /// In how long.
+    pub pause: Duration,
 }
 
 /// Why there is no HTTP client for a URL.
@@ -89,7 +100,7 @@ pub enum HttpError {
 impl Default for HttpOptions {
     fn default() -> Self {
         let user_agent = concat!("kiln-client/", env!("CARGO_PKG_VERSION")).to_owned();
-        Self { timeout: Duration::from_secs(30), retries: 4, user_agent, http2: false }
+        Self { timeout: Duration::from_secs(30), retries: 4, user_agent, http2: false, on_retry: None }
     }
 }
 
@@ -105,6 +116,13 @@ impl HttpOptions {
     /// 10 s, half of them random; a server's `Retry-After` in seconds, up to 60, is waited for.
     pub const fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// What is told of each retry, before the pause; nobody is unless said. A person who waits may want to know what
+    /// for.
+    pub const fn on_retry(mut self, tell: fn(&Retry<'_>)) -> Self {
+        self.on_retry = Some(tell);
         self
     }
 
@@ -184,6 +202,12 @@ impl Transport {
                 return outcome;
             }
             let Some(pause) = retry::pause(retry, asked) else { return outcome };
+            if let Some(tell) = self.options.on_retry {
+                match &outcome {
+                    Ok(answer) => tell(&Retry { error: &answer.refusal(), pause }),
+                    Err(error) => tell(&Retry { error, pause }),
+                }
+            }
             tokio::time::sleep(pause).await;
             retry += 1;
         }

@@ -12,6 +12,7 @@ use super::{LogServer, ServerOptions};
 use crate::entry::Entry;
 use crate::pool::{Answer, Refusal, Wait};
 use crate::sequencer::Shared;
+use crate::state::Status;
 
 impl<S: Store, G: Register> LogServer<S, G> {
     /// What the log shares with those who feed and watch it.
@@ -72,6 +73,15 @@ impl<S: Store, G: Register> LogServer<S, G> {
             self.shared.metrics.count_duplicates(answer.duplicates);
         }
         Ok(answer)
+    }
+
+    /// Why a submission was not taken or not answered, for who sent it, with what is the matter with the log, if something is.
+    #[must_use]
+    pub fn explained(&self, refusal: Refusal) -> String {
+        match self.shared.state().status {
+            Status::Ready => refusal.to_string(),
+            status => format!("{refusal} ({})", status.public()),
+        }
     }
 
     /// The proof that the entry at `index` is in the tree of `checkpoint`, which covers it.

@@ -168,10 +168,7 @@ impl<S: Store, G: Register> LogServer<S, G> {
             match (refusal, self.not_frozen()) {
                 // It ended while the body was read.
                 (Refusal::Closed, Err(frozen)) => frozen.into_response(),
-                (Refusal::Closed, Ok(_)) => {
-                    reply::unavailable(1, format!("{refusal} ({})\n", self.shared.state().status.public()))
-                }
-                _ => reply::unavailable(1, format!("{refusal}\n")),
+                _ => reply::unavailable(1, format!("{}\n", self.explained(refusal))),
             }
         })
     }

@@ -17,7 +17,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::quantity::{grouped, per_second, rounded};
-use crate::reading::{self, LogArgs, SelfDescription, http_options};
+use crate::reading::{self, LogArgs, SelfDescription};
+use crate::submitting::{patiently, submission_options};
 use crate::token::TokenArgs;
 use input::Item;
 use verified::Added;
@@ -58,9 +59,6 @@ pub(crate) struct Add {
 /// Batches that are on their way at once: more than a round of 16 MiB takes.
 const IN_FLIGHT: usize = 16;
 
-/// Longer than a server waits before it says that it does not know.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 impl Add {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let items = input::read(&self.files, self.lines)?;
@@ -71,7 +69,7 @@ impl Add {
             proofs::check(folder, &items, log.log())?;
         }
         let since = Stopwatch::start();
-        let (indices, failed) = self.submit(&submitter, &items).await;
+        let (indices, failed) = self.submit(&submitter, &items, *output).await;
         let took = since.elapsed();
         let added = verified::verify(&log, &items, &indices).await?;
         let proofs = match &self.proofs {
@@ -96,7 +94,7 @@ impl Add {
         // Its word is an index; what the log has is verified by reading.
         let nobody = TrustedLog::new(String::new(), Vec::new());
         let url = self.submission_url().await?;
-        let submitter = Submitter::with_options(&url, nobody, http_options().timeout(PATIENCE))?;
+        let submitter = Submitter::with_options(&url, nobody, submission_options())?;
         match self.token.given()? {
             Some(token) => Ok(submitter.with_token(&token)?),
             None => Ok(submitter),
@@ -134,13 +132,18 @@ impl Add {
 
     /// Submits everything, several batches at once unless they are to be in order. Returns the indices
     /// of what was answered, from the first on, and what it ended with.
-    async fn submit(&self, submitter: &Submitter, items: &[Item]) -> (Vec<u64>, Option<SubmitError>) {
+    async fn submit(
+        &self,
+        submitter: &Submitter,
+        items: &[Item],
+        output: Output,
+    ) -> (Vec<u64>, Option<SubmitError>) {
         let mut progress = Progress::of("entries");
         let mut indices = Vec::with_capacity(items.len());
         let batches: Vec<&[Item]> = batches(items).collect();
         let sent = stream::iter(batches).map(|batch| submitter.submit_batch(batch));
         let mut answers = std::pin::pin!(sent.buffered(if self.in_order { 1 } else { IN_FLIGHT }));
-        while let Some(answer) = answers.next().await {
+        while let Some(answer) = patiently(answers.next(), output).await {
             match answer {
                 Ok(answer) => indices.extend(answer),
                 Err(error) => return (indices, Some(error)),

@@ -49,8 +49,7 @@ impl ConfigCommand {
 
 impl Check {
     fn run(&self, output: &Output) -> Result<(), Failure> {
-        let config = Config::read(&self.file)?;
-        config.check()?;
+        let config = Config::checked(&self.file)?;
         let logs: Vec<String> = config.told().collect();
         output.result(
             format_args!("{} is right:\n  {}", self.file.display(), logs.join("\n  ")),

@@ -8,9 +8,11 @@ use kiln_witness::{Mirror, Prefixes};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::addresses::{ListenAddress, ServerUrl};
 use crate::door::{Entrance, Submitters, WithDoor};
 use crate::failure::Failure;
-use crate::listeners::{bind, bind_some, connections_within, serve_admin, without_slash};
+use crate::listeners::{bind, bind_some, connections_within, serve_admin};
+use crate::quantity::at_least_one;
 use crate::signals::Stop;
 
 /// Where a mirror answers.
@@ -18,21 +20,21 @@ use crate::signals::Stop;
 pub(super) struct DoorArgs {
     /// Where requests are taken and reads served; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: String,
+    listen: ListenAddress,
     /// Serve reads here, and no longer at --listen.
     #[arg(long, value_name = "ADDRESS")]
-    read_listen: Option<String>,
+    read_listen: Option<ListenAddress>,
     /// Serve /metrics here, with /healthz and /readyz.
     #[arg(long, value_name = "ADDRESS")]
-    admin_listen: Option<String>,
+    admin_listen: Option<ListenAddress>,
     /// The URL under which logs reach --listen, to be told on the front page [default: that of --listen].
     #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    url: Option<ServerUrl>,
     /// The URL under which readers reach the copies [default: that of --read-listen, or --url].
     #[arg(long, value_name = "URL")]
-    monitoring_url: Option<String>,
+    monitoring_url: Option<ServerUrl>,
     /// The most connections to a listener at once.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one())]
     max_connections: usize,
 }
 
@@ -55,12 +57,12 @@ impl Doors {
         files: Option<u64>,
     ) -> Result<Self, Failure> {
         let front = bind("--listen", &args.listen).await?;
-        let reads = bind_some("--read-listen", args.read_listen.as_deref()).await?;
-        let admin = bind_some("--admin-listen", args.admin_listen.as_deref()).await?;
+        let reads = bind_some("--read-listen", args.read_listen.as_ref()).await?;
+        let admin = bind_some("--admin-listen", args.admin_listen.as_ref()).await?;
         let own_url = entrance.url_of(&front)?;
-        let submission = args.url.as_deref().map_or(own_url, without_slash);
+        let submission = args.url.as_ref().map_or(own_url, ToString::to_string);
         let monitoring = match (&args.monitoring_url, &reads) {
-            (Some(url), _) => without_slash(url),
+            (Some(url), _) => url.to_string(),
             (None, Some(reads)) => entrance.url_of(reads)?,
             (None, None) => submission.clone(),
         };

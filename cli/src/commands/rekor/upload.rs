@@ -1,7 +1,6 @@
 //! `kiln rekor upload`: has a Rekor log take a signature, and verifies that it did.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use kiln_client::{ApiClient, Client, HttpAnswer, HttpSource, verify_leaf};
 use kiln_rekor::{CreateEntryRequest, Entry, InclusionProof, Spec, TransparencyLogEntry};
@@ -16,6 +15,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
 use crate::reading::{host_of, http_options};
+use crate::submitting::{patiently, submission_options};
 use crate::token::TokenArgs;
 
 /// Have a Rekor log take a signature: a hashedrekord entry of artifact, signature and key.
@@ -61,9 +61,6 @@ const ENTRIES: &str = "api/v2/log/entries";
 /// What Sigstore's clients read at most.
 const MAX_ANSWER: usize = 10 << 20;
 
-/// Longer than a server waits before it says that it does not know.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// What the log has, and whether it had it before.
 struct Logged {
     entry: TransparencyLogEntry,
@@ -78,7 +75,8 @@ impl Upload {
         let asked = signed::hashedrekord(&self.artifact, &material, &signatures)?;
         let request = CreateEntryRequest::hashedrekord_json(asked.data.as_bytes(), &asked.signature);
         let entry = Entry::new(Spec::HashedRekord(asked)).map_err(Failure::usage)?;
-        let answer = self.client()?.post_json(ENTRIES, request, MAX_ANSWER).await?;
+        let client = self.client()?;
+        let answer = patiently(client.post_json(ENTRIES, request, MAX_ANSWER), output).await?;
         let logged = match answer.status() {
             200 | 201 => read(&answer)?,
             409 => self.existing(&answer, &entry, &trust).await?,
@@ -92,7 +90,7 @@ impl Upload {
     }
 
     fn client(&self) -> Result<ApiClient, Failure> {
-        let client = ApiClient::new(&self.log, http_options().timeout(PATIENCE))?;
+        let client = ApiClient::new(&self.log, submission_options())?;
         match self.token.given()? {
             Some(token) => Ok(client.with_token(&token)?),
             None => Ok(client),

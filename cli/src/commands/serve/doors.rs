@@ -9,9 +9,11 @@ use tokio::task::JoinSet;
 
 use super::log::{LogArgs, Urls};
 use super::logs::{Logs, ServedLog};
+use crate::addresses::ListenAddress;
 use crate::door::{Entrance, EntranceOptions, WithDoor};
 use crate::failure::Failure;
-use crate::listeners::{bind, bind_some, connections_within, serve_admin, without_slash};
+use crate::listeners::{bind, bind_some, connections_within, serve_admin};
+use crate::quantity::at_least_one;
 use crate::signals::Stop;
 
 /// Where the process answers.
@@ -19,25 +21,27 @@ use crate::signals::Stop;
 pub(super) struct DoorArgs {
     /// Where submissions are taken and reads served; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: String,
+    listen: ListenAddress,
     /// Serve reads here, and no longer at --listen.
     #[arg(long, value_name = "ADDRESS")]
-    read_listen: Option<String>,
+    read_listen: Option<ListenAddress>,
     /// Serve /metrics here, with /healthz and /readyz.
     #[arg(long, value_name = "ADDRESS")]
-    admin_listen: Option<String>,
+    admin_listen: Option<ListenAddress>,
     /// The most connections to a listener at once.
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = at_least_one())]
     max_connections: usize,
     #[command(flatten)]
     pub(super) entrance: EntranceOptions,
 }
 
 impl DoorArgs {
-    /// Looks at the files of certificates.
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        // Of an authority nothing can be known before it is asked.
-        if self.entrance.acme.is_empty() { Entrance::open(&self.entrance).map(drop) } else { Ok(()) }
+    /// Where it listens, by the flags that say so.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = (&'static str, &ListenAddress)> {
+        let front = ("listen", Some(&self.listen));
+        let others =
+            [("read-listen", self.read_listen.as_ref()), ("admin-listen", self.admin_listen.as_ref())];
+        [front].into_iter().chain(others).filter_map(|(flag, address)| Some((flag, address?)))
     }
 }
 
@@ -65,8 +69,8 @@ impl Doors {
     pub(super) async fn bind(args: &DoorArgs) -> Result<Self, Failure> {
         let entrance = Entrance::open(&args.entrance)?;
         let front = bind("--listen", &args.listen).await?;
-        let reads = bind_some("--read-listen", args.read_listen.as_deref()).await?;
-        let admin = bind_some("--admin-listen", args.admin_listen.as_deref()).await?;
+        let reads = bind_some("--read-listen", args.read_listen.as_ref()).await?;
+        let admin = bind_some("--admin-listen", args.admin_listen.as_ref()).await?;
         let url_of = |socket| entrance.url_of(socket);
         let own = OwnUrls { front: url_of(&front)?, reads: reads.as_ref().map(url_of).transpose()? };
         Ok(Self { front, reads, admin, most: args.max_connections, entrance, own })
@@ -107,9 +111,9 @@ impl OwnUrls {
     /// Where others reach a log that is served below a path, which begins and does not end with a slash, or is empty.
     pub(super) fn of(&self, args: &LogArgs, path: &str) -> Urls {
         let below = |url: &String| format!("{url}{path}");
-        let submissions = args.url.as_deref().map_or_else(|| below(&self.front), without_slash);
+        let submissions = args.url.as_ref().map_or_else(|| below(&self.front), ToString::to_string);
         let reads = match (&args.read_url, &self.reads) {
-            (Some(url), _) => without_slash(url),
+            (Some(url), _) => url.to_string(),
             (None, Some(reads)) => below(reads),
             (None, None) => submissions.clone(),
         };

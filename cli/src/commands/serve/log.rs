@@ -23,13 +23,14 @@ use super::opening::Opened;
 use super::rekor::RekorArgs;
 use super::witnesses::WitnessArgs;
 use super::words;
+use crate::addresses::ServerUrl;
 use crate::door::{SubmitterOptions, Submitters};
 use crate::environment::{self, Stopwatch};
 use crate::failure::Failure;
 use crate::guard::GuardArgs;
 use crate::keys::KeyArgs;
 use crate::progress::Progress;
-use crate::quantity::{parse_bytes, parse_span};
+use crate::quantity::{at_least_one, parse_bytes, parse_span};
 use crate::signals::Stop;
 use crate::store::{OpenStore, StorePlace, put};
 
@@ -43,11 +44,11 @@ type OpenLog = Log<OpenStore, AnyRegister>;
 pub(super) struct LogArgs {
     /// The URL under which others reach the log, for log.json [default: that of --listen].
     #[arg(long, value_name = "URL")]
-    pub(super) url: Option<String>,
+    pub(super) url: Option<ServerUrl>,
     /// The URL under which others reach the reads, for log.json [default: --url or that of --read-listen].
     /// What is read there at a start is one more voice that tells of a store that went back in time.
     #[arg(long, value_name = "URL")]
-    pub(super) read_url: Option<String>,
+    pub(super) read_url: Option<ServerUrl>,
     /// The name of the log, for ever: no space, plus or control character, at most 255 bytes
     /// [default: <host>/<folder>-<8 hex>].
     #[arg(long)]
@@ -96,7 +97,7 @@ pub(super) struct LogArgs {
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
-    submitters: SubmitterOptions,
+    pub(super) submitters: SubmitterOptions,
 }
 
 /// Whether equal entries are one.
@@ -115,7 +116,7 @@ struct LimitArgs {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     round_bytes: Option<usize>,
     /// The most entries that wait for a round; above it answers are 503.
-    #[arg(long, value_name = "N", default_value_t = 1 << 20)]
+    #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = at_least_one())]
     pool_entries: usize,
     /// The most bytes of entries that wait for a round; above it answers are 503.
     #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = parse_bytes)]
@@ -165,23 +166,21 @@ pub(super) struct Urls {
 impl LogPlan {
     /// Checks what can be known without looking at the store.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        self.store.check_key(&self.args.key)?;
-        self.args.guard.outside(&self.store)?;
-        Submitters::open(&self.args.submitters)?;
-        self.args.mirrors.open().map(drop)
-    }
-
-    /// The same, and what can be known by looking at the files of its operator.
-    pub(super) fn check_files(&self) -> Result<(), Failure> {
-        self.check()?;
-        self.args.witnesses.check()?;
-        self.args.key.given()?;
-        Submitters::open(&self.args.submitters).map(drop)
+        let args = &self.args;
+        self.store.check_key(&args.key)?;
+        args.guard.outside(&self.store)?;
+        Submitters::open(&args.submitters)?;
+        args.mirrors.open().map(drop)
     }
 
     /// Whether there is no log yet, and one may be made.
     pub(super) async fn is_new(&self) -> Result<bool, Failure> {
-        let is_new = !self.store.has_log().await?;
+        self.is_new_if(self.store.has_log().await?)
+    }
+
+    /// The same of a store that has a log, or has none.
+    pub(super) fn is_new_if(&self, has_log: bool) -> Result<bool, Failure> {
+        let is_new = !has_log;
         if is_new && self.args.existing {
             return Err(Failure::undone(format!(
                 "{}: no log is here, and --existing says that there is one. Is the disk mounted, and the name right?",

@@ -1,5 +1,6 @@
 //! `kiln serve`: runs a log, or those of a configuration.
 
+mod checking;
 mod collecting;
 pub(crate) mod config;
 mod doors;
@@ -145,7 +146,7 @@ async fn next(path: &Path, started: &Config, hangups: &mut Hangups, stop: &mut S
             () = hangups.next() => {}
             _ = stop.wait_for(|stop| *stop) => return None,
         }
-        match Config::read(path).and_then(|config| config.check().map(|()| config)) {
+        match Config::checked(path) {
             Ok(config) => {
                 for key in config.needs_a_restart(started) {
                     tracing::warn!("{key} has changed, which only a restart can bring about");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_sequencer::{Dedup, LoadError, Log, Signer, create_log};
 use kiln_storage::{AnyRegister, Register, Store};
-use kiln_tiles::{Cosigner, VerifierKey};
+use kiln_tiles::{Cosigner, KeyName, VerifierKey};
 
 use super::log::{DedupMode, LogPlan, Urls};
 use super::public::PublicUrl;
@@ -41,9 +41,9 @@ impl LogPlan {
         let (key, chosen) = if make {
             self.key_of_new_log(urls).await?
         } else {
-            (self.store.key(&self.args.key, self.args.origin.as_ref()).await?, false)
+            (self.store.key(&self.args.key, self.expected_origin().as_ref()).await?, false)
         };
-        self.args.rekor.check(key.name(), self.args.url.as_deref())?;
+        self.args.rekor.check(key.name(), self.args.url.as_ref())?;
         let second = if make {
             self.store.cosigner_of_new_log(&self.args.key, key.name())?
         } else {
@@ -59,12 +59,18 @@ impl LogPlan {
         Ok(Opened { log, made: make.then_some(Made { chosen, key, kms }), dedup_lock })
     }
 
+    /// The name that the log has to have, where somebody said it: that of a Rekor log is the host of its URL.
+    pub(super) fn expected_origin(&self) -> Option<KeyName> {
+        let by_url = || self.args.rekor.origin(self.args.url.as_ref()?.as_str());
+        self.args.origin.clone().or_else(by_url)
+    }
+
     /// The name of a Rekor log cannot be any other than that of its URL's host, and is checked before its key is made.
     async fn key_of_new_log(&self, urls: Option<&Urls>) -> Result<(LogKey, bool), Failure> {
         let by_url = || urls.and_then(|urls| self.args.rekor.origin(&urls.submissions));
         let origin = self.args.origin.clone().or_else(by_url);
         if let Some(origin) = &origin {
-            self.args.rekor.check(origin, self.args.url.as_deref())?;
+            self.args.rekor.check(origin, self.args.url.as_ref())?;
         }
         let (key, _) = self.store.key_of_new_log(&self.args.key, origin.as_ref()).await?;
         // A key that was given has a name that its operator chose.
@@ -87,7 +93,7 @@ impl LogPlan {
         let log = second.into_iter().fold(log, Log::with_cosigner);
         let log = witnesses.into_iter().fold(log, Log::with_witnesses).with_known_end().await?;
         Ok(match &self.args.read_url {
-            Some(url) => (log.with_public(PublicUrl::open(url)?), lock),
+            Some(url) => (log.with_public(PublicUrl::open(url.as_str())?), lock),
             None => (log, lock),
         })
     }

@@ -5,6 +5,7 @@ use kiln_rekor_server::{OnDuplicate, RekorOptions};
 use kiln_tiles::KeyName;
 
 use super::words::Api;
+use crate::addresses::ServerUrl;
 use crate::failure::Failure;
 use crate::reading::host_of;
 
@@ -93,7 +94,7 @@ impl RekorArgs {
     }
 
     /// Checks the name of a log that speaks Rekor's API, and the URL under which others reach it.
-    pub(super) fn check(&self, origin: &KeyName, url: Option<&str>) -> Result<(), Failure> {
+    pub(super) fn check(&self, origin: &KeyName, url: Option<&ServerUrl>) -> Result<(), Failure> {
         if !self.rekor {
             return Ok(());
         }
@@ -105,7 +106,7 @@ impl RekorArgs {
                  on a host of its own: --origin rekor.example.com"
             )));
         }
-        match url.and_then(host_of) {
+        match url.and_then(|url| host_of(url.as_str())) {
             Some(of_url) if of_url != host => Err(Failure::usage(format!(
                 "--rekor: the log's origin is {host}, but the host of --url is {of_url}: Sigstore's clients \
                  verify checkpoints by the host of the log's URL, and would refuse these"
@@ -139,7 +140,7 @@ mod tests {
             client_signing_algorithms: Vec::new(),
             max_request_body_size: 0,
         };
-        args.check(&origin.parse().unwrap(), url).is_ok()
+        args.check(&origin.parse().unwrap(), url.map(|url| url.parse().unwrap()).as_ref()).is_ok()
     }
 
     #[test]

@@ -7,9 +7,11 @@ use kiln_witness::{Prefixes, Witness};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::addresses::{ListenAddress, ServerUrl};
 use crate::door::{Entrance, Submitters, WithDoor};
 use crate::failure::Failure;
-use crate::listeners::{bind, bind_some, connections_within, serve_admin, without_slash};
+use crate::listeners::{bind, bind_some, connections_within, serve_admin};
+use crate::quantity::at_least_one;
 use crate::signals::Stop;
 
 /// Where a witness answers.
@@ -17,18 +19,18 @@ use crate::signals::Stop;
 pub(super) struct DoorArgs {
     /// Where requests are taken; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: String,
+    listen: ListenAddress,
     /// Serve /metrics here, with /healthz and /readyz.
     #[arg(long, value_name = "ADDRESS")]
-    admin_listen: Option<String>,
+    admin_listen: Option<ListenAddress>,
     /// The URL under which logs reach --listen, to be told on the front page [default: that of --listen].
     #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    url: Option<ServerUrl>,
     /// The URL under which monitors reach --listen [default: --url].
     #[arg(long, value_name = "URL")]
-    monitoring_url: Option<String>,
+    monitoring_url: Option<ServerUrl>,
     /// The most connections to the listener at once.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one())]
     max_connections: usize,
 }
 
@@ -50,10 +52,10 @@ impl Doors {
         files: Option<u64>,
     ) -> Result<Self, Failure> {
         let front = bind("--listen", &args.listen).await?;
-        let admin = bind_some("--admin-listen", args.admin_listen.as_deref()).await?;
+        let admin = bind_some("--admin-listen", args.admin_listen.as_ref()).await?;
         let own_url = entrance.url_of(&front)?;
-        let submission = args.url.as_deref().map_or(own_url, without_slash);
-        let monitoring = args.monitoring_url.as_deref().map_or_else(|| submission.clone(), without_slash);
+        let submission = args.url.as_ref().map_or(own_url, ToString::to_string);
+        let monitoring = args.monitoring_url.as_ref().map_or_else(|| submission.clone(), ToString::to_string);
         let connections = connections_within(files, OWN_FILES, 1, args.max_connections);
         Ok(Self { front, admin, connections, prefixes: Prefixes { submission, monitoring } })
     }

@@ -13,6 +13,10 @@ impl Mistakes {
         self.0.push((place, what.into()));
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

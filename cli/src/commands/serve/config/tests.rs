@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, Args as _};
 
+use super::draft::LogTable;
+use super::flags::Flags;
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
@@ -13,11 +15,11 @@ fn parse(text: &str) -> Result<Config, String> {
 fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let variables: Vec<_> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Config::parse(text, &variables).map_err(|mistakes| mistakes.told(Path::new("k.toml"), text))
+    Config::parse(text, &variables, |_, _| {}).map_err(|mistakes| mistakes.told(Path::new("k.toml"), text))
 }
 
 fn flags() -> Vec<Arg> {
-    let (doors, log) = (Flags::of(DoorArgs::augment_args), Flags::of(LogTable::augment_args));
+    let (doors, log) = (Flags::of(DoorArgs::augment_args, None), Flags::of(LogTable::augment_args, None));
     doors.all().chain(log.all()).cloned().collect()
 }
 
@@ -84,16 +86,18 @@ fn every_mistake_is_told_with_its_place() {
     );
     let told = told.unwrap_err();
     for line in [
+        "k.toml:1:1: listen: not an address and port",
         "k.toml:2:1: there is no key intervall",
         "k.toml:6:1: there is no key intervall, but interval",
         "k.toml:7:1: witness-mode: \"maybe\" is none of require, prefer",
         "k.toml:8:1: pool-bytes: ",
         "k.toml:9:1: standby: true or false",
         "k.toml:11:8: a name has letters a to z",
+        "k.toml:12:1: store: a text or a number",
     ] {
         assert!(told.contains(line), "{line} in:\n{told}");
     }
-    assert_eq!(told.lines().count(), 6, "{told}");
+    assert_eq!(told.lines().count(), 8, "{told}");
 }
 
 #[test]
@@ -103,12 +107,70 @@ fn what_is_no_toml_is_told_with_its_place() {
     assert!(parse("log = 3").unwrap_err().starts_with("k.toml:1:1: logs are written [[log]]"));
 }
 
+/// What is wrong with keys together was told of the whole table, one at a time, and only where nothing else was wrong.
 #[test]
-fn keys_that_need_others_say_so() {
-    let told = parse("[[log]]\nname = \"a\"\nstore = \"/srv/a\"\nforward = true").unwrap_err();
-    assert_eq!(told, "k.toml:1:1: this needs standby as well");
-    let told = parse("[[log]]\nname = \"a\"\n").unwrap_err();
-    assert!(told.ends_with("this needs store as well"), "{told}");
+fn keys_that_need_or_forbid_others_say_so_where_they_stand() {
+    let told = parse(
+        "tls-cert = \"/c\"\n\
+         acme-contact = \"mailto:me@example.com\"\n\
+         [[log]]\n\
+         name = \"a\"\n\
+         store = \"/srv/a\"\n\
+         forward = true\n\
+         witness-mode = \"prefer\"\n\
+         witness-timeout = \"1s\"\n\
+         [[log]]\n\
+         name = \"b\"\n\
+         intervall = \"1s\"\n\
+         [[log]]\n\
+         name = \"c\"\n\
+         on-duplicate = \"return\"\n",
+    );
+    let mut told: Vec<_> = told.as_ref().unwrap_err().lines().collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            "k.toml:11:1: there is no key intervall, but interval",
+            "k.toml:12:1: this needs store as well",
+            "k.toml:14:1: on-duplicate: this needs rekor as well",
+            "k.toml:1:1: tls-cert: this needs tls-key as well",
+            "k.toml:2:1: acme-contact: this needs acme as well",
+            "k.toml:2:1: acme-contact: this needs acme-cache as well",
+            "k.toml:6:1: forward: this needs standby as well",
+            "k.toml:7:1: witness-mode: this needs policy as well",
+            "k.toml:8:1: witness-timeout: this needs policy as well",
+        ]
+    );
+    let both = "tls-cert = \"/c\"\ntls-key = \"/k\"\nacme = [\"a.example.com\"]\nacme-cache = \"/a\"\n";
+    let told = parse(&format!("{both}[[log]]\nname = \"a\"\nstore = \"/srv/a\"\n")).unwrap_err();
+    assert_eq!(told, "k.toml:3:1: acme: not together with tls-cert");
+}
+
+#[test]
+fn values_are_told_in_words_of_the_file() {
+    for (key, value, told) in [
+        ("max-connections", "\"many\"", "not a number"),
+        ("max-connections", "0", "0 is not in 1.."),
+        ("max-connections", "-1", "not a number"),
+        ("admin-listen", "\"localhost\"", "not an address and port"),
+        ("acme-contact", "\"me@example.com\"", "not a URL such as mailto:"),
+        ("acme-directory", "\"ca.example.com\"", "not a URL such as https://"),
+    ] {
+        let text = format!("{key} = {value}\n[[log]]\nname = \"a\"\nstore = \"/srv/a\"\n");
+        let wrong = parse(&text).unwrap_err();
+        assert!(wrong.starts_with(&format!("k.toml:1:1: {key}: ")) && wrong.contains(told), "{wrong}");
+    }
+}
+
+#[test]
+fn listeners_have_places_of_their_own() {
+    let listen = |more: &str| {
+        parse(&format!("listen = \"127.0.0.1:8080\"\n{more}\n[[log]]\nname = \"a\"\nstore = \"/srv/a\"\n"))
+    };
+    assert!(listen("admin-listen = \"127.0.0.1:9090\"").is_ok());
+    let told = listen("admin-listen = \"0.0.0.0:8080\"").unwrap_err();
+    assert_eq!(told, "k.toml:2:1: admin-listen: 0.0.0.0:8080 is taken by listen, 127.0.0.1:8080");
 }
 
 #[test]
@@ -125,8 +187,29 @@ fn two_logs_have_places_and_stores_of_their_own() {
     assert!(two("url = \"https://a.example.com\"", "url = \"https://b.example.com/\"").is_ok());
     assert!(two("url = \"https://a.example.com/x\"", "url = \"https://a.example.com/y\"").is_ok());
     assert!(two("url = \"https://a.example.com\"", "url = \"https://A.example.com\"").is_err());
+    for url in ["a.example.com", "ftp://a.example.com", "https://a.example.com/a//b"] {
+        let told = two("", &format!("url = {url:?}")).unwrap_err();
+        assert!(told.contains("k.toml:8:1: url: "), "{told}");
+    }
     for path in ["b", "/b c", "/b//c", "/%41"] {
         assert!(two("", &format!("path = {path:?}")).is_err(), "{path}");
+    }
+}
+
+/// A store under two names, and one within another, went unnoticed.
+#[test]
+fn no_two_logs_share_a_store() {
+    for (one, two) in
+        [("/srv/a", "/srv/./a"), ("/srv/a", "/srv/a/b"), ("s3://logs/x/y", "s3://logs/x"), ("a", "./a/")]
+    {
+        let told = parse(&format!(
+            "[[log]]\nname = \"a\"\nstore = {one:?}\n[[log]]\nname = \"b\"\npath = \"/b\"\nstore = {two:?}\n"
+        ));
+        let told = told.unwrap_err();
+        assert!(
+            told.starts_with(&format!("k.toml:7:1: store: this is in the store of the log a, {one}")),
+            "{told}"
+        );
     }
 }
 
@@ -174,4 +257,100 @@ fn a_configuration_stands_in_for_every_flag() {
             || groups.into_iter().any(|group| FLAGS.contains(&group.get_id().as_str()));
         assert!(excluded, "{id}");
     }
+}
+
+/// Looks at the files of a configuration whose `DIR` is a folder made by `make`.
+fn look(text: &str, make: impl FnOnce(&Path)) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    make(folder.path());
+    let dir = folder.path().to_str().unwrap();
+    let text = text.replace("DIR", dir);
+    let parsed = Config::parse(&text, &[], Draft::check_files);
+    parsed.map_err(|mistakes| mistakes.told(Path::new("k.toml"), &text).replace(dir, "DIR"))
+}
+
+fn key_file(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn note_key(origin: &str) -> String {
+    kiln_tiles::SigningKey::from_seed(origin.parse().unwrap(), [7; 32]).to_note_form().to_string()
+}
+
+#[test]
+fn the_files_that_keys_name_are_looked_at() {
+    let log =
+        |keys: &str| format!("[[log]]\nname = \"a\"\nstore = \"DIR/a\"\nguard = [\"DIR/guard\"]\n{keys}\n");
+    let own = |dir: &Path| {
+        fs::create_dir_all(dir.join("a/private/head/0")).unwrap();
+        key_file(&dir.join("a/private/key"), &note_key("example.com/a"));
+    };
+    assert!(look(&log(""), |_| {}).is_ok(), "it is made at the first start");
+    assert!(look(&log("origin = \"example.com/a\"\nexisting = true"), own).is_ok());
+    type Make = fn(&Path);
+    let cases: [(&str, Make, &str); 8] = [
+        ("existing = true", |_| {}, "k.toml:3:1: store: DIR/a: no log is here, and --existing says"),
+        (
+            "",
+            |dir| fs::create_dir_all(dir.join("a/private/head/0")).unwrap(),
+            "k.toml:1:1: the log's key is not at DIR/a/private/key",
+        ),
+        (
+            "",
+            |dir| fs::create_dir_all(dir.join("a/pictures")).unwrap(),
+            "k.toml:3:1: store: DIR/a holds something that is no log",
+        ),
+        ("key = \"DIR/key\"", |_| {}, "k.toml:5:1: key: DIR/key: No such file"),
+        (
+            "key = \"DIR/key\"\norigin = \"example.com/b\"",
+            |dir| key_file(&dir.join("key"), &note_key("example.com/a")),
+            "k.toml:5:1: key: the key's name is example.com/a, not example.com/b",
+        ),
+        (
+            "key = \"gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k/versions/1\"",
+            |_| {},
+            "k.toml:5:1: key: gcpkms:",
+        ),
+        (
+            "policy = \"DIR/policy\"",
+            |dir| fs::write(dir.join("policy"), "quorum all\n").unwrap(),
+            "k.toml:5:1: policy: DIR/policy: ",
+        ),
+        (
+            "tokens = \"DIR/tokens\"",
+            |dir| fs::write(dir.join("tokens"), "no token\n").unwrap(),
+            "k.toml:5:1: tokens: DIR/tokens: ",
+        ),
+    ];
+    for (keys, make, wrong) in cases {
+        let told = look(&log(keys), make).unwrap_err();
+        assert!(told.starts_with(wrong) && told.lines().count() == 1, "{keys}: {told}");
+    }
+}
+
+/// All of them in one go: a mistake in one place hides none in another, and what reads well is looked at.
+#[test]
+fn a_mistake_hides_no_other() {
+    let told = look(
+        "listen = \"8080\"\n\
+         [[log]]\nname = \"a\"\nstore = \"DIR/a\"\nguard = [\"DIR/a/guard\"]\nkey = \"DIR/none\"\n\
+         [[log]]\nname = \"b\"\nstore = \"DIR/b\"\nguard = [\"DIR/guard\"]\npath = \"/b\"\nstandbye = true\n",
+        |_| {},
+    );
+    let told = told.unwrap_err();
+    let places: Vec<_> = told.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(places, ["k.toml:1:1:", "k.toml:5:1:", "k.toml:6:1:", "k.toml:12:1:"], "{told}");
+}
+
+#[test]
+fn an_origin_is_of_one_log() {
+    let log = |name: &str| {
+        format!(
+            "[[log]]\nname = \"{name}\"\npath = \"/{name}\"\nstore = \"DIR/{name}\"\nguard = [\"DIR/guard\"]\norigin = \"example.com/a\"\n"
+        )
+    };
+    let told = look(&format!("{}{}", log("a"), log("b")), |_| {}).unwrap_err();
+    assert_eq!(told, "k.toml:12:1: origin: the log a is called example.com/a, too: an origin is of one log");
 }
