@@ -66,11 +66,23 @@ class Copy:
                 (self.tree / file).write_text(text)
 
 
+# Programs that hold many modules of tests, each of which is run by itself: a red one ends the search.
+WHOLE = {"whole", "faults"}
+QUICK = ["load", "dedup", "rollback", "two_writers", "pipelining"]
+SLOW = ["serving", "recover", "store_faults", "power_cuts", "seeds"]
+
+
 def test_programs(messages):
-    """The programs with tests that cargo has built, each with the folder that it runs in; quick ones first."""
-    programs = [m for m in messages if m.get("executable") and m["profile"]["test"]]
-    order = ["load", "dedup", "rollback", "two_writers", "pipelining", "folder", "contract"]
-    slow = ["serving", "recover", "store_faults", "power_cuts", "seeds"]
-    rank = {name: number for number, name in enumerate(order)} | {name: 100 + n for n, name in enumerate(slow)}
-    programs.sort(key=lambda program: rank.get(program["target"]["name"], -1))
-    return [(pathlib.Path(m["manifest_path"]).parent, m["executable"]) for m in programs]
+    """The runs of the programs with tests that cargo has built, each a folder and a command; quick ones first."""
+    built = [m for m in messages if m.get("executable") and m["profile"]["test"]]
+    runs = []
+    for program in built:
+        folder, name, executable = pathlib.Path(program["manifest_path"]).parent, program["target"]["name"], program["executable"]
+        if name not in WHOLE:
+            runs.append((0, folder, [executable]))
+            continue
+        modules = [path.stem for path in (folder / "tests" / name).iterdir() if path.stem in QUICK + SLOW]
+        runs += [(1 + (QUICK + ["the others"] + SLOW).index(module), folder, [executable, f"{module}::"]) for module in modules]
+        skipped = [word for module in modules for word in ("--skip", f"{module}::")]
+        runs.append((1 + len(QUICK), folder, [executable, *skipped]))
+    return [(folder, command) for _, folder, command in sorted(runs, key=lambda run: run[0])]
