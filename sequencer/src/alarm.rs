@@ -45,7 +45,7 @@ pub enum Alarm {
     #[error(
         "{voice} knows tree size {} with root {}, which the store's tree of size {} with root {} does not extend: \
          the store went back in time, or is a fork. Bring back what was lost (a mirror or a backup at size {} or above); nothing is signed until then",
-        theirs.size(), theirs.root(), ours.size(), ours.root(), theirs.size()
+        theirs.size(), theirs.root().to_hex(), ours.size(), ours.root().to_hex(), theirs.size()
     )]
     Fork {
         /// Who knows otherwise.
@@ -59,7 +59,7 @@ pub enum Alarm {
     #[error(
         "the witness {witness} cosigned a tree of size {theirs} of this log, and the store's has size {} with root {}: the store went back in \
          time, or is a fork. Bring back what was lost (a mirror or a backup at size {theirs} or above); nothing is signed until then",
-        ours.size(), ours.root()
+        ours.size(), ours.root().to_hex()
     )]
     Witness {
         /// What the policy calls it.
@@ -71,8 +71,9 @@ pub enum Alarm {
     },
     /// The log's key signed that it had ended, and it went on.
     #[error(
-        "the log's key signed that it ended at tree size {} with root {}, and the store's tree has size {} with root {}: a copy that did not          know went on. Nothing is signed until somebody has looked",
-        end.size(), end.root(), ours.size(), ours.root()
+        "the log's key signed that it ended at tree size {} with root {}, and the store's tree has size {} with root {}: a copy that did not \
+         know went on. Nothing is signed until somebody has looked",
+        end.size(), end.root().to_hex(), ours.size(), ours.root().to_hex()
     )]
     WentOn {
         /// Where it ended.

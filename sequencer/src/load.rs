@@ -58,7 +58,7 @@ pub enum LoadError {
     #[error(
         "nothing outside of the store vouches for its head, tree size {} with root {}: the guard is missing. \
          If you know that no larger tree was ever signed (the log was moved here whole, say), accept it with --accept-head {head}",
-        head.size(), head.root()
+        head.size(), head.root().to_hex()
     )]
     NoVoice {
         /// The head in the store.
