@@ -13,7 +13,7 @@ use crate::files::{self, Readers};
 use crate::guard::state_folder;
 use crate::keys;
 use crate::output::Output;
-use crate::store::{FolderStore, open_bucket};
+use crate::store::{FolderStore, StorePlace, open_bucket};
 use crate::trust::{Trust, TrustArgs, no_logs};
 
 /// A log to be read, and what it is trusted by.
@@ -173,6 +173,21 @@ fn own_vkey(log: &str) -> Result<Option<VerifierKey>, Failure> {
         return Ok(None);
     }
     Ok(Some(keys::read(&key)?.named(None)?.verifier_key()))
+}
+
+/// Sees to it that a key is the one of the log in a store of one's own, as far as that has published what can be read: a key
+/// without a name of its own would be another log's under another name.
+pub(crate) async fn check_is_key_of(store: &StorePlace, vkey: &VerifierKey) -> Result<(), Failure> {
+    let Ok(Some(bytes)) = store.source()?.fetch("checkpoint", Note::MAX_SIZE).await else { return Ok(()) };
+    match Note::parse(&bytes) {
+        Ok(note) if note.verify(std::slice::from_ref(vkey)).is_err() => Err(Failure::usage(format!(
+            "{store} holds the log {:?}, whose checkpoint this key, as {:?}, did not sign: give the key that it was made with, \
+             and its --origin where the key has no name of its own",
+            note.unverified_origin(),
+            vkey.name().as_str()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// What a log says of itself: `log.json`. Nothing vouches for any of it.

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::guard::GuardArgs;
 use crate::keys::KeyArgs;
 use crate::output::Output;
+use crate::reading::check_is_key_of;
 use crate::store::{StorePlace, check_conditions};
 
 /// Make a log; prints its vkey.
@@ -37,6 +38,7 @@ impl Init {
         self.store.check_key(&self.key)?;
         let vkey = if self.store.has_log().await? {
             let vkey = self.store.key(&self.key, self.origin.as_ref()).await?.verifier_key();
+            check_is_key_of(&self.store, &vkey).await?;
             output.note(format_args!("{} holds this log already", self.store));
             vkey
         } else {

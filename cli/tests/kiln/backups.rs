@@ -56,6 +56,22 @@ fn goes_on(server: Server, entries: u64) {
     assert_eq!(server.stop(), Some(0));
 }
 
+/// The second key was not where the log was brought back, which nobody was told: its lines were missing from then on.
+#[test]
+fn a_recovery_without_the_second_key_says_so() {
+    let world = world_with_a_log(10);
+    world.kiln(&["backup", "log", "copy"]).ok();
+    world.copy("log/private/key", "key");
+    world.copy("log/private/key.ml-dsa-44", "second");
+    world.remove("log");
+    let said = world.kiln(&["recover", "log", "--from", "copy", "--key", "key"]).ok().stderr;
+    assert!(said.contains("a second key, which is not here") && said.contains("key.ml-dsa-44"), "{said}");
+    world.remove("log");
+    let with_both = ["recover", "log", "--from", "copy", "--key", "key", "--ml-dsa-key", "second"];
+    let said = world.kiln(&with_both).ok().stderr;
+    assert!(!said.contains("second key"), "{said}");
+}
+
 /// A backup was made at 300 entries and the log went on to 700; then its disk was gone. What was put
 /// back would sign a second history from 300 on.
 #[test]

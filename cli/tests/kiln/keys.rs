@@ -95,6 +95,12 @@ fn a_log_can_sign_with_ecdsa() {
     let pem = String::from_utf8(world.read("key.pem")).unwrap();
     assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49"), "{}", pem.len());
     world.kiln(&["init", "other", "--key", "key.pem", "--origin", "pem.example"]).ok();
+    // Under another name it is a key that looks as good, and nothing of the log verifies by it.
+    for command in ["vkey", "init"] {
+        let mistyped = world.kiln(&[command, "other", "--key", "key.pem", "--origin", "pen.example"]);
+        mistyped.fails(2, &["\"pem.example\"", "\"pen.example\""]);
+        world.kiln(&[command, "other", "--key", "key.pem", "--origin", "pem.example"]).ok();
+    }
 }
 
 /// A log signs with two keys, so that one that is broken one day is not the end: both are made with it, and its

@@ -60,6 +60,13 @@ struct Done {
     was_damaged: bool, // the checkpoint
 }
 
+/// Whether the checkpoint that is recovered has a line under the log's name by a key that is not at hand.
+fn has_other_keys(log: &OpenLog, best: &Best) -> bool {
+    let (origin, keys) = (log.trusted().origin(), log.vkeys());
+    let lines = best.checkpoint.note().signatures().iter();
+    lines.filter(|line| line.name().as_str() == origin).any(|line| !keys.iter().any(|key| line.is_by(key)))
+}
+
 impl Recover {
     /// What an interruption leaves stands at [`Recovery::finish`]; running the same again goes on.
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
@@ -68,6 +75,13 @@ impl Recover {
         let best = Best::among(&self.from, self.store.source()?, log.trusted(), *output).await?;
         let (log, end) = self.with_end(log, &best).await?;
         let done = self.bring_back(&log, &best).await?;
+        if has_other_keys(&log, &best) {
+            output.note(format_args!(
+                "the log signed with a second key, which is not here: checkpoints lack its line from now on. Bring it back to \
+                 {}, or give it with --ml-dsa-key",
+                self.store.cosigner_path().map_or_else(|| "its place".to_owned(), |path| path.display().to_string())
+            ));
+        }
         if let Some(end) = end {
             describe_end(&log, &end).await?;
         }
