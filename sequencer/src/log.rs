@@ -16,7 +16,7 @@ use crate::environment::Environment;
 use crate::floors::PublicCheckpoint;
 use crate::guard::Guard;
 use crate::signer::{PATIENCE, SignError, Signer};
-use crate::witnesses::{WitnessOptions, Witnesses};
+use crate::witnesses::{WitnessMode, WitnessOptions, Witnesses};
 
 /// A log: its key, the store it lives in, the guard that stands outside, and its dedup index.
 #[derive(Debug)]
@@ -179,6 +179,11 @@ impl<S: Store, G: Register> Log<S, G> {
     /// Whether a published checkpoint is not cosigned as it must be: it is from a time of other witnesses, or of none.
     pub(crate) fn lacks_cosignatures(&self, published: &SignedCheckpoint) -> bool {
         self.witnesses.as_ref().is_some_and(|witnesses| !witnesses.are_met_by(published.note()))
+    }
+
+    /// Whether nothing is published that too few witnesses cosigned.
+    pub(crate) fn requires_witnesses(&self) -> bool {
+        self.witnesses.as_ref().is_some_and(|witnesses| witnesses.options.mode == WitnessMode::Require)
     }
 
     /// Returns when the published checkpoint, which witnesses were asked about at `since`, is to be cosigned anew; never

@@ -113,6 +113,8 @@ impl<S: Store, G: Register> Sequencer<S, G> {
         let (mut rounds, mut witnessed) = (Vec::new(), Instant::now());
         loop {
             let lacks = publisher.lacks;
+            // What stands may be from before the log had witnesses.
+            self.shared.is_witnessed(!(lacks && self.shared.log.requires_witnesses()));
             let received = tokio::select! {
                 biased; // no dice but those that were handed in
                 received = settled.recv_many(&mut rounds, MAX_ROUNDS) => received,

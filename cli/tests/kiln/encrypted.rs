@@ -22,6 +22,24 @@ fn make_certificate(world: &World) -> String {
     chain
 }
 
+/// "invalid HTTP version parsed" told nobody that one letter was missing in the URL.
+#[test]
+fn who_speaks_the_other_scheme_is_told_so() {
+    let world = World::new();
+    let chain = make_certificate(&world);
+    world.write("believed.pem", chain);
+    let encrypted = world.serve(&[&["log"], &FILES[..]].concat());
+    let vkey = world.vkey("log");
+    let plain_url = encrypted.url.replace("https://", "http://");
+    world.kiln(&["info", &plain_url, "--vkey", &vkey]).fails(3, &["try https://"]);
+    let plain = world.serve(&["other"]);
+    let url = plain.url.replace("http://", "https://");
+    let told = world.run(
+        world.command(&["info", &url, "--vkey", &vkey]).env("SSL_CERT_FILE", world.path("believed.pem")),
+    );
+    told.fails(3, &["try http://"]);
+}
+
 /// A certificate that had ended passed, and every client refused the log.
 #[test]
 fn a_check_of_a_configuration_looks_at_the_dates_of_a_certificate() {

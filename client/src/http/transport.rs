@@ -59,7 +59,7 @@ pub enum HttpError {
     #[error("no complete answer within {0:?}")]
     Timeout(Duration),
     /// No connection, or one that broke.
-    #[error("no connection: {}", innermost(.0))]
+    #[error("no connection: {}{}", innermost(.0), other_scheme(.0))]
     Connection(#[from] hyper_util::client::legacy::Error),
     /// The answer broke off, or was no HTTP.
     #[error("the answer broke off: {0}")]
@@ -159,6 +159,32 @@ fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::e
         innermost = source;
     }
     innermost
+}
+
+/// What may help where a server speaks, and not what it was asked to speak.
+fn other_scheme(error: &(dyn std::error::Error + 'static)) -> &'static str {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let found = causes.find_map(|cause| {
+        let is_tls = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+        let is_plain = cause.downcast_ref::<std::io::Error>().is_some_and(is_no_tls);
+        match (is_tls, is_plain) {
+            (true, _) => Some(" (a port that speaks TLS answers so: try https://)"),
+            (_, true) => Some(" (a port that does not speak TLS answers so: try http://)"),
+            _ => None,
+        }
+    });
+    found.unwrap_or_default()
+}
+
+/// Whether a handshake met something else: words that are no TLS, or nobody who understood it.
+fn is_no_tls(error: &std::io::Error) -> bool {
+    use rustls::{Error, InvalidMessage};
+    let inner = error.get_ref();
+    let other_words = inner
+        .and_then(|inner| inner.downcast_ref())
+        .is_some_and(|error| matches!(error, Error::InvalidMessage(InvalidMessage::InvalidContentType)));
+    // tokio-rustls says it in words alone.
+    other_words || inner.is_some_and(|inner| inner.to_string() == "tls handshake eof")
 }
 
 /// An HTTP client for one log, with a pool of connections.

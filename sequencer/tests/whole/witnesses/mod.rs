@@ -79,8 +79,8 @@ impl World {
         let writer = sequencer.load().await.expect("the log loads");
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(sequencer.run(writer, stopped));
-        let ready = |state: &State| matches!(state.status, Status::Ready);
-        shared.watch().wait_for(ready).await.unwrap();
+        let runs = |state: &State| matches!(state.status, Status::Ready | Status::Unwitnessed);
+        shared.watch().wait_for(runs).await.unwrap();
         (shared, stop, running)
     }
 
@@ -336,6 +336,28 @@ async fn a_log_from_before_its_witnesses_is_cosigned_when_it_is_ready() {
     common::add(&world.memory, &world.guard, &Dedup::in_memory(), &entries("before", 3)).await;
     assert_eq!(world.cosigned_by().await, [false; 3]);
     let running = world.run(WitnessMode::Require).await;
+    world.cosigned().await.unwrap();
+    stop(running).await;
+}
+
+/// A log that was made before its witnesses were given was ready until its first entry, though nobody who asks for the
+/// quorum could take what it published.
+#[tokio::test(start_paused = true)]
+async fn a_log_whose_witnesses_are_away_from_the_start_says_so() {
+    let world = World::new();
+    common::add(&world.memory, &world.guard, &Dedup::in_memory(), &entries("before", 3)).await;
+    world.witnesses.iter().for_each(|witness| witness.does(Way::Down));
+    for (mode, ready) in [(WitnessMode::Prefer, true), (WitnessMode::Require, false)] {
+        let running = world.run(mode).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(matches!(running.0.state().status, Status::Ready), ready, "{mode:?}");
+        stop(running).await;
+    }
+    let running = world.run(WitnessMode::Require).await;
+    world.witnesses.iter().for_each(|witness| witness.does(Way::Honest));
+    let ready = |state: &State| matches!(state.status, Status::Ready);
+    sleep(Duration::from_secs(1)).await;
+    timeout(PATIENCE, running.0.watch().wait_for(ready)).await.expect("they are back").unwrap();
     world.cosigned().await.unwrap();
     stop(running).await;
 }
