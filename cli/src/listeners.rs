@@ -54,7 +54,7 @@ pub(crate) fn connections_within(files: Option<u64>, own: u64, listeners: usize,
     let Some(files) = files else { return most };
     let spare = usize::try_from(files - own.min(files / 2)).unwrap_or(usize::MAX);
     let each = spare / listeners;
-    if each < most {
+    if each < most - most / 10 {
         tracing::info!(
             files,
             connections = each,
