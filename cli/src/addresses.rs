@@ -1,7 +1,7 @@
 //! Where servers listen, and where others reach them.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use kiln_http::Uri;
@@ -24,12 +24,12 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, ListenAddressError> {
         let (host, port) = text.rsplit_once(':').ok_or(ListenAddressError)?;
         let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(v6) => v6.split('%').next().is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
-            None => !host.is_empty() && host.chars().all(name),
-        };
+        // As `ss` writes it, an IPv6 address has no brackets.
+        let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
+        let is_host =
+            format!("{host}:0").parse::<SocketAddr>().is_ok() || (!host.is_empty() && host.chars().all(name));
         let port = port.parse().ok().filter(|_| is_host).ok_or(ListenAddressError)?;
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { host, port })
     }
 }
 
@@ -40,17 +40,27 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
-    /// Whether two listeners cannot both have what they ask for.
+    /// Whether two listeners cannot both have what they ask for, as far as their addresses tell.
     pub(crate) fn excludes(&self, other: &Self) -> bool {
         self.port == other.port
             && self.port != 0
-            && (self.host == other.host || self.is_all() || other.is_all())
+            && (self.host == other.host || self.has_all_of(other) || other.has_all_of(self))
     }
 
-    /// Whether it is all of this machine's addresses.
-    fn is_all(&self) -> bool {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+    /// Whether it has all of this machine's addresses of the other's kind. IPv6's have those of IPv4 with them.
+    fn has_all_of(&self, other: &Self) -> bool {
+        match (self.ip(), other.ip()) {
+            (Some(all), Some(one)) if all.is_unspecified() => {
+                all.is_ipv6() || one.is_ipv4() || one.is_unspecified()
+            }
+            (Some(one), Some(other)) => one == other,
+            _ => false,
+        }
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        let host = if self.host == "localhost" { "127.0.0.1" } else { &self.host };
+        format!("{host}:0").parse::<SocketAddr>().ok().map(|address| address.ip())
     }
 }
 
@@ -110,8 +120,7 @@ mod tests {
 
     #[test]
     fn a_server_listens_at_a_host_and_a_port() {
-        for text in
-            ["127.0.0.1:8080", "localhost:0", "[::1]:443", "[fe80::1%eth0]:80", "my-host.example:65535"]
+        for text in ["127.0.0.1:8080", "localhost:0", "[::1]:443", "[fe80::1%2]:80", "my-host.example:65535"]
         {
             assert_eq!(at(text).to_string(), text);
         }
@@ -122,7 +131,7 @@ mod tests {
             "localhost",
             "localhost:",
             "localhost:70000",
-            "::1:80",
+            "[fe80::1%eth0]:80",
             "[::1]",
             "a b:1",
             "http://a:1",
@@ -139,7 +148,11 @@ mod tests {
             ("127.0.0.1:80", "127.0.0.2:80", false),
             ("0.0.0.0:80", "127.0.0.1:80", true),
             ("127.0.0.1:80", "[::]:80", true),
+            ("0.0.0.0:80", "[::1]:80", false),
+            ("0.0.0.0:80", "[::]:80", true),
+            ("::1:80", "[::1]:80", true),
             ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("localhost:80", "127.0.0.1:80", true),
         ] {
             assert_eq!(at(one).excludes(&at(two)), excludes, "{one} {two}");
             assert_eq!(at(two).excludes(&at(one)), excludes, "{two} {one}");

@@ -43,12 +43,14 @@ pub(crate) fn in_variable(name: &str) -> String {
     name.to_ascii_uppercase().replace('-', "_")
 }
 
-/// All variables whose names begin like this and that are texts, in the order of their names.
+/// All variables whose names begin like this and that are texts with something in them, in the order of their names.
 pub(crate) fn variables(prefix: &str) -> Vec<(String, String)> {
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    let mut found: Vec<_> =
-        std::env::vars_os().filter_map(text).filter(|(name, _)| name.starts_with(prefix)).collect();
+    let mut found: Vec<_> = std::env::vars_os()
+        .filter_map(text)
+        .filter(|(name, value)| name.starts_with(prefix) && !value.is_empty())
+        .collect();
     found.sort_unstable();
     found
 }

@@ -79,9 +79,27 @@ impl Failure {
     }
 }
 
+/// The words without secret keys, which somebody may have put where a file's name belongs: words end in journals.
+pub(crate) fn without_secrets(words: &str) -> std::borrow::Cow<'_, str> {
+    const BEGINS: &str = "PRIVATE+KEY+";
+    if !words.contains(BEGINS) {
+        return words.into();
+    }
+    let mut parts = words.split(BEGINS);
+    let mut harmless = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(part.len());
+        harmless += "<a secret key>";
+        // What ends a sentence, or a place, is no part of a key.
+        let tail = part[..end].trim_end_matches([':', ',', ';']);
+        harmless += &part[tail.len()..];
+    }
+    harmless.into()
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)?;
+        f.write_str(&without_secrets(&self.error.to_string()))?;
         match &self.hint {
             None => Ok(()),
             Some(Hint::Advice(advice)) => write!(f, "\n  {advice}"),
@@ -233,6 +251,27 @@ impl From<LoadError> for Failure {
             LoadError::Round(RoundError::Guard(_)) if !error.is_bad_log() => Self::undone(error),
             _ if error.is_bad_log() => Self::bad(error),
             _ => Self::undone(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who had put the key itself where its file belongs found it in the journal.
+    #[test]
+    fn no_failure_quotes_a_secret_key() {
+        for (words, told) in [
+            ("PRIVATE+KEY+example.com/a+01020304+AQID=: No such file", "<a secret key>: No such file"),
+            (
+                "line 1: \"PRIVATE+KEY+a+01020304+AQID\" is none of log",
+                "line 1: \"<a secret key>\" is none of log",
+            ),
+            ("PRIVATE+KEY+a PRIVATE+KEY+b", "<a secret key> <a secret key>"),
+            ("nothing of the kind", "nothing of the kind"),
+        ] {
+            assert_eq!(Failure::usage(words).to_string(), told);
         }
     }
 }

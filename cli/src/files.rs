@@ -88,6 +88,29 @@ fn nameless(error: &io::Error) -> io::Error {
     }
 }
 
+/// Checks that a folder is here, or can be made, which this process can write to.
+pub(crate) fn check_may_be_folder(folder: &Path) -> Result<(), Failure> {
+    if folder.as_os_str().is_empty() {
+        return Err(Failure::usage("an empty path names no folder"));
+    }
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    // A link that leads nowhere is there, and no folder can be made in its place.
+    let Some(existing) = absolute.ancestors().find(|path| path.symlink_metadata().is_ok()) else {
+        return Ok(());
+    };
+    if !existing.is_dir() {
+        return Err(Failure::undone(format!("{}: {} is no folder", folder.display(), existing.display())));
+    }
+    #[cfg(unix)]
+    {
+        use rustix::fs::Access;
+        rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+            Failure::undone(format!("{}: {}: {error}", folder.display(), existing.display()))
+        })?;
+    }
+    Ok(())
+}
+
 /// The path that a folder has, or will have once it is made, without links and dots.
 pub(crate) fn real(folder: &Path) -> PathBuf {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());

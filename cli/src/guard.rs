@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_sequencer::{Dedup, Log, Signer};
-use kiln_storage::bucket::{BucketUrl, ParseBucketUrlError};
+use kiln_storage::bucket::BucketUrl;
 use kiln_storage::folder::{Disk, RealDisk};
 use kiln_storage::{AnyRegister, FolderRegister};
 use kiln_tiles::VerifierKey;
 
 use crate::environment::System;
 use crate::failure::Failure;
-use crate::files::real;
-use crate::store::{OpenStore, StorePlace, check_conditions_of, open_bucket};
+use crate::files::{check_may_be_folder, real};
+use crate::store::{OpenStore, StorePlace, StorePlaceError, check_conditions_of, open_bucket};
 
 /// Where the guard stands.
 #[derive(clap::Args, Clone, Debug)]
@@ -36,10 +36,13 @@ enum GuardPlace {
 }
 
 impl FromStr for GuardPlace {
-    type Err = ParseBucketUrlError;
+    type Err = StorePlaceError;
 
-    fn from_str(place: &str) -> Result<Self, ParseBucketUrlError> {
-        if place.contains("://") { Ok(Self::Bucket(place.parse()?)) } else { Ok(Self::Folder(place.into())) }
+    fn from_str(place: &str) -> Result<Self, StorePlaceError> {
+        Ok(match place.parse()? {
+            StorePlace::Bucket(url) => Self::Bucket(url),
+            StorePlace::Folder(store) => Self::Folder(store.folder().to_owned()),
+        })
     }
 }
 
@@ -86,6 +89,14 @@ fn check_outside(place: &GuardPlace, store: &StorePlace) -> Result<(), Failure> 
 }
 
 impl GuardPlaces {
+    /// Checks that those in folders can be there, and that the environment says where the others are. Makes nothing.
+    pub(crate) fn check_folders(&self) -> Result<(), Failure> {
+        self.0.iter().try_for_each(|place| match place {
+            GuardPlace::Folder(folder) => check_may_be_folder(folder),
+            GuardPlace::Bucket(url) => open_bucket(url).map(drop),
+        })
+    }
+
     /// Whether other machines reach the guard as well.
     pub(crate) fn are_shared(&self) -> bool {
         self.0.iter().any(|place| matches!(place, GuardPlace::Bucket(_)))

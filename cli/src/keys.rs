@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::environment;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
-use crate::log_key::{GivenKey, KeyPlace};
+use crate::log_key::{GivenKey, KeyPlace, KeyPlaceError};
 
 /// Where a log's keys come from, if not from its own folder.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct KeyArgs {
     key: Option<KeyPlace>,
     /// The log's second secret key, of ML-DSA-44, by which it cosigns its own checkpoints. KILN_ML_DSA_KEY
     /// may hold the key itself instead. Without either it is STORE/private/key.ml-dsa-44, if that is there.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = parse_key_file)]
     ml_dsa_key: Option<PathBuf>,
     /// What stands behind the names of the variables, where a process has the keys of several logs.
     #[arg(skip)]
@@ -64,12 +64,23 @@ impl KeyArgs {
         self.suffix = format!("_{}", environment::in_variable(log));
     }
 
+    /// The variable that holds the key, or where it is, if one does.
+    pub(crate) fn variable(&self) -> Option<String> {
+        let name = self.variable_name();
+        (self.key.is_none() && variable(&name).is_some()).then_some(name)
+    }
+
+    /// The name of the variable that may hold the key.
+    pub(crate) fn variable_name(&self) -> String {
+        format!("KILN_KEY{}", self.suffix)
+    }
+
     /// The key that was given; `None` where none was.
     pub(crate) fn given(&self) -> Result<Option<GivenKey>, Failure> {
         if let Some(place) = &self.key {
             return place.read().map(Some);
         }
-        let name = format!("KILN_KEY{}", self.suffix);
+        let name = self.variable_name();
         let Some(text) = variable(&name) else { return Ok(None) };
         if KeyReference::is_meant(&text) {
             let reference = text.trim_end().parse();
@@ -77,6 +88,11 @@ impl KeyArgs {
             return Ok(Some(GivenKey::Kms(reference)));
         }
         parse_variable(&name, &text).map(|key| Some(GivenKey::Secret(key)))
+    }
+
+    /// Reads the second key that was given, of a log whose origin is not known.
+    pub(crate) fn read_second(&self) -> Result<(), Failure> {
+        self.ml_dsa_key.as_deref().map_or(Ok(()), |path| read(path).map(drop))
     }
 
     /// The second key that was given, for the log of this origin; `None` where none was.
@@ -88,6 +104,15 @@ impl KeyArgs {
         };
         given.map(|key| key.second_of(origin)).transpose()
     }
+}
+
+/// Whether a text is a secret key, and no name of a file that holds one.
+pub(crate) fn is_secret(text: &str) -> bool {
+    text.starts_with("PRIVATE+KEY+") || text.contains("-----BEGIN")
+}
+
+fn parse_key_file(text: &str) -> Result<PathBuf, KeyPlaceError> {
+    if is_secret(text) { Err(KeyPlaceError::Itself) } else { Ok(text.into()) }
 }
 
 /// What an environment variable says, if it says something.

@@ -20,11 +20,27 @@ pub(crate) enum KeyPlace {
     Kms(KeyReference),
 }
 
-impl FromStr for KeyPlace {
-    type Err = ParseReferenceError;
+/// The text names no key.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum KeyPlaceError {
+    #[error(transparent)]
+    Kms(#[from] ParseReferenceError),
+    #[error("this is a secret key itself: put it in a file that only its owner can read, and give its name")]
+    Itself,
+}
 
-    fn from_str(text: &str) -> Result<Self, ParseReferenceError> {
-        if KeyReference::is_meant(text) { Ok(Self::Kms(text.parse()?)) } else { Ok(Self::File(text.into())) }
+impl FromStr for KeyPlace {
+    type Err = KeyPlaceError;
+
+    fn from_str(text: &str) -> Result<Self, KeyPlaceError> {
+        match text {
+            key if keys::is_secret(key) => Err(KeyPlaceError::Itself),
+            place if KeyReference::is_meant(place) => Ok(Self::Kms(place.parse()?)),
+            place if place.contains("://") || place.starts_with("arn:") => {
+                Err(KeyPlaceError::Kms(ParseReferenceError::Scheme))
+            }
+            file => Ok(Self::File(file.into())),
+        }
     }
 }
 

@@ -175,10 +175,15 @@ fn own_vkey(log: &str) -> Result<Option<VerifierKey>, Failure> {
     Ok(Some(keys::read(&key)?.named(None)?.verifier_key()))
 }
 
+/// Nobody waits longer to be told that a name may be mistyped.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// Sees to it that a key is the one of the log in a store of one's own, as far as that has published what can be read: a key
 /// without a name of its own would be another log's under another name.
 pub(crate) async fn check_is_key_of(store: &StorePlace, vkey: &VerifierKey) -> Result<(), Failure> {
-    let Ok(Some(bytes)) = store.source()?.fetch("checkpoint", Note::MAX_SIZE).await else { return Ok(()) };
+    let Ok(source) = store.source() else { return Ok(()) };
+    let read = tokio::time::timeout(PATIENCE, source.fetch("checkpoint", Note::MAX_SIZE)).await;
+    let Ok(Ok(Some(bytes))) = read else { return Ok(()) };
     match Note::parse(&bytes) {
         Ok(note) if note.verify(std::slice::from_ref(vkey)).is_err() => Err(Failure::usage(format!(
             "{store} holds the log {:?}, whose checkpoint this key, as {:?}, did not sign: give the key that it was made with, \

@@ -243,6 +243,8 @@ impl<S: Store, G: Register> Writer<S, G> {
         check_sizes(&log, &record, &floors.trees)?;
         let base = read::load_tree(Tiles::new(&log.store, record.head), record.base).await?;
         let rounds = grow(&base, &record)?;
+        let visible = floors.published.as_ref().map_or(0, |standing| standing.head().size());
+        log.sizes.found(record.head.size(), visible);
         let entries: Vec<&[Entry]> = record.rounds.iter().map(|round| &round.entries[..]).collect();
         let lineage = Lineage { store: &log.store, base: &base, rounds: &entries, head: record.head };
         check_floors(&lineage, &floors.trees).await?;

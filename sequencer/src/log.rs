@@ -15,6 +15,7 @@ use crate::description::WitnessDescription;
 use crate::environment::Environment;
 use crate::floors::PublicCheckpoint;
 use crate::guard::Guard;
+use crate::metrics::Sizes;
 use crate::signer::{PATIENCE, SignError, Signer};
 use crate::witnesses::{WitnessMode, WitnessOptions, Witnesses};
 
@@ -33,6 +34,8 @@ pub struct Log<S, G> {
     pub(crate) witnesses: Option<Arc<Witnesses>>,
     /// What its key signed of its end, where somebody knows.
     pub(crate) end: Option<Arc<SignedEnd>>,
+    /// For its metrics.
+    pub(crate) sizes: Arc<Sizes>,
 }
 
 /// The environment, which has nothing worth printing.
@@ -68,6 +71,7 @@ impl<S: Store, G: Register> Log<S, G> {
             public: None,
             witnesses: None,
             end: None,
+            sizes: Arc::default(),
         }
     }
 

@@ -25,7 +25,7 @@ pub struct Metrics {
     step_seconds: Family<Step, Histogram>,
     entries: Counter,
     duplicates: Counter,
-    committed: Arc<AtomicU64>,
+    sizes: Arc<Sizes>,
     tree_size: Gauge<u64, AtomicU64>,
     unpublished: Gauge<u64, AtomicU64>,
     published: Gauge<u64, AtomicU64>,
@@ -40,6 +40,25 @@ pub struct Metrics {
     gc_last_sweep: Gauge<u64, AtomicU64>,
     witnesses: Counters,
     mirrors: MirrorCounters,
+}
+
+/// What is known of the sizes of a log's trees.
+#[derive(Debug, Default)]
+pub(crate) struct Sizes {
+    committed: AtomicU64,
+    published: AtomicU64,
+}
+
+impl Sizes {
+    /// What a load found, before it finishes what is not published.
+    pub(crate) fn found(&self, committed: u64, published: u64) {
+        self.published.store(published, Ordering::Relaxed);
+        self.committed.store(committed, Ordering::Relaxed);
+    }
+
+    fn unpublished(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed).saturating_sub(self.published.load(Ordering::Relaxed))
+    }
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -72,7 +91,7 @@ impl Default for Metrics {
             step_seconds: Family::new_with_constructor(seconds),
             entries: Counter::default(),
             duplicates: Counter::default(),
-            committed: Arc::default(),
+            sizes: Arc::default(),
             tree_size: Gauge::default(),
             unpublished: Gauge::default(),
             published: Gauge::default(),
@@ -101,7 +120,7 @@ impl Metrics {
     pub(crate) fn of<S, G>(log: &Log<S, G>) -> Self {
         let witnesses =
             log.witnesses.as_ref().map(|witnesses| witnesses.counters.clone()).unwrap_or_default();
-        let metrics = Self { witnesses, ..Self::default() };
+        let metrics = Self { witnesses, sizes: log.sizes.clone(), ..Self::default() };
         // From the start, at zero: whoever watches for growth would miss the first of what was not there before.
         for outcome in ["ok"].iter().chain(&RoundError::LABELS) {
             drop(metrics.rounds.get_or_create(&Outcome { outcome }));
@@ -141,11 +160,12 @@ impl Metrics {
 
     /// This process committed a tree of this size.
     pub(crate) fn set_committed(&self, size: u64) {
-        self.committed.store(size, Ordering::Relaxed);
+        self.sizes.committed.store(size, Ordering::Relaxed);
     }
 
     pub(crate) fn set_published(&self, size: u64, unix_time: u64) {
         self.tree_size.set(size);
+        self.sizes.published.store(size, Ordering::Relaxed);
         self.published.set(unix_time);
     }
 
@@ -158,7 +178,7 @@ impl Metrics {
         self.pool_entries.set(entries as u64);
         self.pool_bytes.set(bytes as u64);
         // Where another process writes, what is published is soon beyond what this one committed.
-        self.unpublished.set(self.committed.load(Ordering::Relaxed).saturating_sub(self.tree_size.get()));
+        self.unpublished.set(self.sizes.unpublished());
         self.ready.set(u64::from(ready));
         self.frozen.set(u64::from(frozen));
     }
@@ -200,7 +220,7 @@ impl Metrics {
         let help = "Entries submitted to this process that the log had already";
         registry.register("duplicates", help, self.duplicates.clone());
         registry.register("tree_size", "Size of the tree published last", self.tree_size.clone());
-        let help = "Entries that this process gave an index and that are not published yet";
+        let help = "Entries that have an index and are not published yet, as far as this process knows";
         registry.register("unpublished_entries", help, self.unpublished.clone());
         let (unit, help) =
             (Unit::Seconds, "When this process saw the newest checkpoint published, Unix time");

@@ -44,7 +44,9 @@ impl Vkey {
 
     async fn vkey(&self) -> Result<VerifierKey, Failure> {
         let first = self.store.key(&self.key, self.origin.as_ref()).await?.verifier_key();
-        reading::check_is_key_of(&self.store, &first).await?;
+        if self.key.given()?.is_some_and(|key| key.is_nameless()) {
+            reading::check_is_key_of(&self.store, &first).await?;
+        }
         let Some(kind) = self.kind.map(KeyType::signature_type) else { return Ok(first) };
         let second = self.store.cosigner(&self.key, first.name())?.map(|key| key.verifier_key());
         let found = [Some(first), second].into_iter().flatten().find(|vkey| vkey.signature_type() == kind);

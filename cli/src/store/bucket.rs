@@ -32,8 +32,9 @@ pub(super) async fn key(
 pub(super) fn given_key(url: &BucketUrl, given: &KeyArgs) -> Result<GivenKey, Failure> {
     given.given()?.ok_or_else(|| {
         Failure::usage(format!(
-            "no bucket holds a key, and so not {url}: give the log's key with --key FILE or in KILN_KEY \
-             (a new one is made by `kiln key new`), or where a cloud keeps it, --key awskms:///ARN or gcpkms://..."
+            "no bucket holds a key, and so not {url}: give the log's key with --key FILE or in {} \
+             (a new one is made by `kiln key new`), or where a cloud keeps it, --key awskms:///ARN or gcpkms://...",
+            given.variable_name()
         ))
     })
 }

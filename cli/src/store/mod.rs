@@ -53,7 +53,14 @@ pub(crate) enum StorePlaceError {
     Empty,
     #[error(transparent)]
     Bucket(#[from] ParseBucketUrlError),
+    #[error(
+        "{0} looks like no folder. Where one is called so, write ./ before it; a bucket is s3://bucket/prefix, gs:// or az://"
+    )]
+    Slip(&'static str),
 }
+
+/// How texts begin that mean something else than a folder of that name: nobody here puts anything in their place.
+const SLIPS: [&str; 7] = ["~", "$", "s3:", "gs:", "az:", "arn:", "file:"];
 
 impl FromStr for StorePlace {
     type Err = StorePlaceError;
@@ -62,7 +69,10 @@ impl FromStr for StorePlace {
         match store {
             "" => Err(StorePlaceError::Empty),
             url if url.contains("://") => Ok(Self::Bucket(url.parse()?)),
-            folder => Ok(Self::Folder(FolderStore::at(Path::new(folder)))),
+            folder => match SLIPS.into_iter().find(|slip| folder.starts_with(slip)) {
+                Some(slip) => Err(StorePlaceError::Slip(slip)),
+                None => Ok(Self::Folder(FolderStore::at(Path::new(folder)))),
+            },
         }
     }
 }
@@ -292,7 +302,16 @@ mod tests {
             assert!(matches!(place(bucket), StorePlace::Bucket(_)), "{bucket}");
             assert_eq!(place(bucket).to_string(), bucket);
         }
-        for bad in ["", "s3://", "http://host/log", "s3://bucket/log/"] {
+        for bad in [
+            "",
+            "s3://",
+            "http://host/log",
+            "s3://bucket/log/",
+            "s3:/bucket",
+            "~/log",
+            "$HOME/log",
+            "arn:aws:s3:::bucket",
+        ] {
             assert!(bad.parse::<StorePlace>().is_err(), "{bad}");
         }
     }

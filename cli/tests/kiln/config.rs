@@ -32,7 +32,10 @@ fn an_example_is_right_and_a_mistake_is_told_with_its_place() {
     let example = world.kiln(&["config", "example"]).ok();
     world.write("kiln.toml", &example.stdout);
     let told = world.kiln(&["config", "check", "kiln.toml"]).ok().text();
-    assert!(told.contains("releases: /var/lib/kiln/releases at /"), "{told}");
+    assert!(
+        told.contains("releases: /var/lib/kiln/releases at /, its origin example.com/releases"),
+        "{told}"
+    );
     world.write(
         "kiln.toml",
         example.text().replace("name = \"releases\"", "nam = \"releases\"\ninterval = \"never\""),

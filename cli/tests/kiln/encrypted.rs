@@ -31,13 +31,13 @@ fn who_speaks_the_other_scheme_is_told_so() {
     let encrypted = world.serve(&[&["log"], &FILES[..]].concat());
     let vkey = world.vkey("log");
     let plain_url = encrypted.url.replace("https://", "http://");
-    world.kiln(&["info", &plain_url, "--vkey", &vkey]).fails(3, &["try https://"]);
+    world.kiln(&["info", &plain_url, "--vkey", &vkey]).fails(3, &["is its URL https://?"]);
     let plain = world.serve(&["other"]);
     let url = plain.url.replace("http://", "https://");
     let told = world.run(
         world.command(&["info", &url, "--vkey", &vkey]).env("SSL_CERT_FILE", world.path("believed.pem")),
     );
-    told.fails(3, &["try http://"]);
+    told.fails(3, &["is its URL http://?"]);
 }
 
 /// A certificate that had ended passed, and every client refused the log.

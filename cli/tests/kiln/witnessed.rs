@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -87,6 +87,23 @@ fn without_a_quorum_all_who_wait_are_told_what_for() {
     assert!(retrying.contains("trying again in"), "{retrying}");
     adding.kill().unwrap();
     adding.wait().unwrap();
+    // And so is whoever starts it again, before it can be ready.
+    let again = ["serve", "log", "--policy", "policy", "--witness-timeout", "50ms", "--admin-listen", &admin];
+    let mut again = world.command(&[&again[..], &["--listen", "127.0.0.1:0"]].concat());
+    let mut again = again.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let waiting = || {
+        let reply = try_request(&format!("http://{admin}"), "GET", "/metrics", &[], b"").ok()?.text();
+        let line = reply.lines().find(|line| line.starts_with("kiln_unpublished_entries "))?;
+        line.split(' ').nth(1)?.parse::<u64>().ok()
+    };
+    let start = Instant::now();
+    while waiting().is_none_or(|waiting| waiting < 2) && start.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let told = waiting();
+    again.kill().unwrap();
+    again.wait().unwrap();
+    assert!(told.is_some_and(|waiting| waiting >= 2), "{told:?}");
 }
 
 /// Store and guard were restored together: the guard cannot notice, and the witness does.

@@ -168,8 +168,8 @@ fn other_scheme(error: &(dyn std::error::Error + 'static)) -> &'static str {
         let is_tls = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
         let is_plain = cause.downcast_ref::<std::io::Error>().is_some_and(is_no_tls);
         match (is_tls, is_plain) {
-            (true, _) => Some(" (a port that speaks TLS answers so: try https://)"),
-            (_, true) => Some(" (a port that does not speak TLS answers so: try http://)"),
+            (true, _) => Some(" (it may speak TLS: is its URL https://?)"),
+            (_, true) => Some(" (it may not speak TLS: is its URL http://?)"),
             _ => None,
         }
     });

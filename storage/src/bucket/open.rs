@@ -70,10 +70,28 @@ fn options(endpoint: Option<&str>) -> ClientOptions {
     ClientOptions::new().with_allow_http(endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")))
 }
 
+/// An endpoint that is no URL would show only with the first request, and as a panic there.
+fn checked(store: &'static str, endpoint: Option<String>) -> object_store::Result<Option<String>> {
+    let is_url = |text: &String| {
+        let uri: Option<hyper::Uri> = text.parse().ok();
+        uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
+    };
+    match endpoint.clone().filter(|text| !is_url(text)) {
+        None => Ok(endpoint),
+        Some(text) => {
+            let source = format!(
+                "the endpoint that the environment names, {text:?}, is not a URL that begins with http:// or https://"
+            );
+            Err(object_store::Error::Generic { store, source: source.into() })
+        }
+    }
+}
+
 fn s3(url: &BucketUrl, connector: Counted<Connector>) -> object_store::Result<Arc<dyn ObjectStore>> {
     let builder = AmazonS3Builder::from_env();
     let of = |key| builder.get_config_value(&key);
     let endpoint = of(AmazonS3ConfigKey::S3Endpoint).or_else(|| of(AmazonS3ConfigKey::Endpoint));
+    let endpoint = checked("S3", endpoint)?;
     let builder = builder
         .with_bucket_name(url.bucket())
         // Whatever the environment says: without conditions there is no log.
@@ -89,7 +107,7 @@ fn google(url: &BucketUrl, connector: Counted<Connector>) -> object_store::Resul
     if let Some(base) = google_emulator() {
         builder = builder.with_base_url(&base).with_bearer_token("none"); // it asks for none
     }
-    let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
+    let endpoint = checked("GCS", builder.get_config_value(&GoogleConfigKey::BaseUrl))?;
     let builder = builder
         .with_bucket_name(url.bucket())
         .with_client_options(options(endpoint.as_deref()))
@@ -115,7 +133,7 @@ fn azure(url: &BucketUrl, connector: Counted<Connector>) -> object_store::Result
             builder = builder.with_config(key, value);
         }
     }
-    let endpoint = builder.get_config_value(&AzureConfigKey::Endpoint);
+    let endpoint = checked("Azure", builder.get_config_value(&AzureConfigKey::Endpoint))?;
     let builder = builder
         .with_container_name(url.bucket())
         .with_client_options(options(endpoint.as_deref()))
@@ -126,4 +144,24 @@ fn azure(url: &BucketUrl, connector: Counted<Connector>) -> object_store::Result
 
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `AWS_ENDPOINT_URL=localhost:9000` ended in a panic of the first request for credentials.
+    #[test]
+    fn an_endpoint_is_a_url() {
+        for good in [None, Some("http://127.0.0.1:9000"), Some("https://s3.example.com/")] {
+            let endpoint = good.map(str::to_owned);
+            assert_eq!(checked("S3", endpoint.clone()).unwrap(), endpoint);
+        }
+        for bad in
+            ["", "localhost", "localhost:9000", "minio:9000/", "http://local host", "https:/x", "ftp://x"]
+        {
+            let error = checked("S3", Some(bad.to_owned())).unwrap_err().to_string();
+            assert!(error.contains(&format!("{bad:?}")), "{error}");
+        }
+    }
 }

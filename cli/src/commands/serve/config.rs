@@ -61,16 +61,31 @@ impl Config {
         Self::read_and(path, |_, _| {})
     }
 
-    /// Reads a file, and looks at those that it names, too: keys, tokens, policies, certificates.
+    /// Reads a file, and looks at those that it names, too: keys, tokens, policies, certificates. Also at what may be
+    /// otherwise tomorrow: whether logs are where they should be, and the dates of certificates.
     ///
     /// # Errors
     /// All that is wrong with them, each with its place.
     pub(crate) fn checked(path: &Path) -> Result<Self, Failure> {
-        Self::read_and(path, Draft::check_files)
+        Self::read_and(path, |draft, mistakes| draft.check_files(true, mistakes))
+    }
+
+    /// The same for a process that runs: what may be otherwise tomorrow is for each log to say, and leaves the others alone.
+    ///
+    /// # Errors
+    /// All that is wrong, each with its place.
+    pub(crate) fn reloaded(path: &Path) -> Result<Self, Failure> {
+        Self::read_and(path, |draft, mistakes| draft.check_files(false, mistakes))
     }
 
     fn read_and(path: &Path, check: impl FnOnce(&Draft, &mut Mistakes)) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+        let bytes = fs::read(path).map_err(|error| Failure::file(path, &error))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let (good, line) =
+                (error.utf8_error().valid_up_to(), |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').count());
+            let line = line(&error.as_bytes()[..good]);
+            Failure::usage(format!("{}:{line}: this is no text in UTF-8", path.display()))
+        })?;
         let overrides = environment::variables(PREFIX);
         Self::parse(&text, &overrides, check).map_err(|mistakes| Failure::usage(mistakes.told(path, &text)))
     }
@@ -100,7 +115,11 @@ impl Config {
 
     /// For a person: what there is to run, a line each.
     pub(crate) fn told(&self) -> impl Iterator<Item = String> + '_ {
-        self.logs.iter().map(|log| format!("{}: {} at {}/", log.name, log.plan.store, log.path))
+        self.logs.iter().map(|log| {
+            let origin = log.plan.expected_origin();
+            let origin = origin.map_or_else(String::new, |origin| format!(", its origin {origin}"));
+            format!("{}: {} at {}/{origin}", log.name, log.plan.store, log.path)
+        })
     }
 }
 

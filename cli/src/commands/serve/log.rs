@@ -173,6 +173,19 @@ impl LogPlan {
         args.mirrors.open().map(drop)
     }
 
+    /// Limits below which an entry that is taken never gets in, each with what is wrong.
+    pub(super) fn limits_that_cannot_work(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let LimitArgs { pool_bytes, body_bytes, max_entry_bytes: entry, .. } = self.args.limits;
+        [("pool-bytes", pool_bytes), ("body-bytes", body_bytes)].into_iter().filter_map(
+            move |(flag, bytes)| {
+                let wrong = format!(
+                    "there is no room for the longest entry, which has {entry} bytes (max-entry-bytes)"
+                );
+                (bytes < entry).then_some((flag, wrong))
+            },
+        )
+    }
+
     /// Whether there is no log yet, and one may be made.
     pub(super) async fn is_new(&self) -> Result<bool, Failure> {
         self.is_new_if(self.store.has_log().await?)
@@ -383,7 +396,7 @@ async fn when_ready(shared: &SharedLog, description: &Description) -> Option<Tre
     let State { status, published } = shared.state();
     match status {
         Status::Stopped => return None,
-        Status::Ready => describe(shared, description).await,
+        Status::Ready | Status::Unwitnessed | Status::Stalled => describe(shared, description).await,
         Status::Frozen(end) => describe(shared, &description.with_end(&end)).await,
         _ => {}
     }
@@ -411,7 +424,8 @@ async fn describe_after_takeovers(shared: Arc<SharedLog>, description: Descripti
     let mut states = shared.watch();
     loop {
         let stands_by = |state: &State| matches!(state.status, Status::StandingBy(_));
-        let writes = |state: &State| matches!(state.status, Status::Ready);
+        let writes =
+            |state: &State| matches!(state.status, Status::Ready | Status::Unwitnessed | Status::Stalled);
         if states.wait_for(stands_by).await.is_err() || states.wait_for(writes).await.is_err() {
             return;
         }

@@ -63,7 +63,17 @@ enum OutOfOrder {
     Failed,
 }
 
+/// What each log answers below its path, by the first of its names.
+const OWN: [&str; 8] = ["add", "add-batch", "checkpoint", "tile", "log.json", "api", "healthz", "readyz"];
+
 impl Place {
+    /// Whether another place is among what a log here answers itself.
+    pub(super) fn answers_itself(&self, other: &Self) -> bool {
+        let rest = other.path.strip_prefix(self.path.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let first = rest.and_then(|rest| rest.split('/').next());
+        self.host == other.host && first.is_some_and(|first| OWN.contains(&first))
+    }
+
     /// What is left of the path of a request that is for this place: it begins with a slash.
     fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
         match path.strip_prefix(self.path.as_str())? {

@@ -146,7 +146,7 @@ async fn next(path: &Path, started: &Config, hangups: &mut Hangups, stop: &mut S
             () = hangups.next() => {}
             _ = stop.wait_for(|stop| *stop) => return None,
         }
-        match Config::checked(path) {
+        match Config::reloaded(path) {
             Ok(config) => {
                 for key in config.needs_a_restart(started) {
                     tracing::warn!("{key} has changed, which only a restart can bring about");

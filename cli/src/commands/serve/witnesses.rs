@@ -10,7 +10,7 @@ use kiln_sequencer::{
     MAX_WITNESS_ANSWER, WitnessAnswer, WitnessClient, WitnessError, WitnessMode, WitnessOptions,
     WitnessSetupError, Witnesses,
 };
-use kiln_tiles::{Note, VerifierKey};
+use kiln_tiles::{KeyName, Note, VerifierKey};
 
 use crate::failure::Failure;
 use crate::quantity::parse_span;
@@ -45,9 +45,19 @@ enum Mode {
 }
 
 impl WitnessArgs {
-    /// Checks the policy.
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        self.policy.as_deref().map_or(Ok(()), |path| read_policy(path).map(drop))
+    /// Checks the policy for a log of which no more than its origin is known.
+    pub(super) fn check(&self, origin: Option<&KeyName>) -> Result<(), Failure> {
+        let Some(path) = &self.policy else { return Ok(()) };
+        let policy = read_policy(path)?;
+        match origin {
+            Some(origin)
+                if !policy.logs().is_empty() && !policy.logs().iter().any(|log| log.key.name() == origin) =>
+            {
+                let error = format!("the policy names logs, and {origin} is none of them");
+                Err(Failure::usage(error).at(&path.display().to_string()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The file of the policy.

@@ -14,7 +14,7 @@ use super::{Config, ConfiguredLog};
 use crate::commands::serve::checking::Seen;
 use crate::commands::serve::doors::DoorArgs;
 use crate::commands::serve::log::{LogArgs, LogPlan};
-use crate::environment::in_variable;
+use crate::environment::{self, in_variable};
 use crate::store::StorePlace;
 
 /// As much of a configuration as could be made of a text.
@@ -23,6 +23,9 @@ pub(super) struct Draft {
     doors: Option<Parsed<DoorArgs>>,
     logs: Vec<(ConfiguredLog, Places)>,
 }
+
+/// Variables that hold keys: behind each stands a dash below, and the name of a log.
+const KEYS: [&str; 2] = ["KILN_KEY", "KILN_ML_DSA_KEY"];
 
 /// One `[[log]]`, as flags.
 #[derive(Debug, clap::Args)]
@@ -52,15 +55,21 @@ impl Draft {
             has_logs |= key.get_ref() == "log";
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("log", DeValue::Array(_)) => logs = tables(value, mistakes),
-                ("log", _) => mistakes.at(Some(key.span()), "logs are written [[log]], each"),
+                ("log", _) => {
+                    mistakes.at(Some(key.span()), "logs are written [[log]], each");
+                    let span = key.span();
+                    if let DeValue::Table(table) = value.into_inner() {
+                        logs.push(Spanned::new(span, table));
+                    }
+                }
                 _ => process.push((key, value)),
             }
         }
-        if !has_logs {
+        if logs.is_empty() && (!has_logs || mistakes.is_empty()) {
             mistakes.at(None, "there is no [[log]]");
         }
         let names = names(&logs, mistakes);
-        let mut flags = Flags::of(DoorArgs::augment_args, None);
+        let mut flags = Flags::of(DoorArgs::augment_args, None, of_a_log);
         flags.take(process, mistakes);
         flags.overridden(&overrides.of_the_process(), mistakes);
         let doors = flags.parsed::<DoorArgs>(mistakes);
@@ -69,6 +78,15 @@ impl Draft {
             ConfiguredLog::parse(table, name.as_deref(), &variables, mistakes)
         };
         let logs: Vec<_> = logs.into_iter().zip(&names).filter_map(&mut of_table).collect();
+        let is_of_no_log = |name: &str| {
+            let log = KEYS.iter().find_map(|key| name.strip_prefix(key)?.strip_prefix('_'));
+            log.is_some_and(|log| !names.iter().flatten().any(|name| in_variable(name) == log))
+        };
+        for name in KEYS.iter().flat_map(|key| environment::variables(key)).map(|(name, _)| name) {
+            if has_logs && is_of_no_log(&name) {
+                mistakes.at(None, format!("{name} is set, and there is no such log"));
+            }
+        }
         overrides
             .unknown()
             .for_each(|name| mistakes.at(None, format!("{name} is set, and there is no such log or key")));
@@ -78,15 +96,23 @@ impl Draft {
     /// Checks what logs and listeners must not have in common.
     pub(super) fn check_together(&self, mistakes: &mut Mistakes) {
         for (at, (log, places)) in self.logs.iter().enumerate() {
-            for (other, _) in &self.logs[..at] {
+            for (other, other_places) in &self.logs[..at] {
                 let (one, two) = (&other.name, &log.name);
-                if log.place() == other.place() {
+                let is_placed = |places: &Places| !places.is_wrong("url") && !places.is_wrong("path");
+                if log.place() == other.place() && is_placed(places) && is_placed(other_places) {
                     let key = ["path", "url"].into_iter().find(|key| places.has(key)).unwrap_or_default();
                     let what = format!(
                         "the logs {one} and {two} both answer at {}/: give each a path, or a url on a host, of its own",
                         log.path
                     );
                     places.tell(key, &what, mistakes);
+                }
+                for (above, below) in [(log, other), (other, log)] {
+                    if above.place().answers_itself(&below.place()) {
+                        let key = ["path", "url"].into_iter().find(|key| places.has(key)).unwrap_or_default();
+                        let what = format!("the log {} answers {}/ itself", above.name, below.path);
+                        places.tell(key, &what, mistakes);
+                    }
                 }
                 if log.plan.store.overlaps(&other.plan.store) {
                     let what = format!(
@@ -108,11 +134,13 @@ impl Draft {
         }
     }
 
-    /// Looks at the files that it names.
-    pub(super) fn check_files(&self, mistakes: &mut Mistakes) {
+    /// Looks at the files that it names, `today` also at what may be otherwise tomorrow.
+    pub(super) fn check_files(&self, today: bool, mistakes: &mut Mistakes) {
         let tell = |places: &Places, seen: &Seen, mistakes: &mut Mistakes| {
-            for (key, failure) in &seen.wrong {
-                places.tell(key, &failure.to_string(), mistakes);
+            for (keys, failure) in seen.wrong.iter().chain(seen.today.iter().filter(|_| today)) {
+                // Of what no key says, the first that somebody gave has to do with it.
+                let key = keys.iter().find(|key| places.has(key)).or(keys.first());
+                places.tell(key.copied().unwrap_or_default(), &failure.to_string(), mistakes);
             }
         };
         if let Some(doors) = &self.doors {
@@ -144,14 +172,14 @@ impl Draft {
 }
 
 impl ConfiguredLog {
-    /// One without a name is looked at, and is none.
+    /// One without a good name is looked at all the same.
     fn parse(
         table: Spanned<DeTable<'_>>,
         name: Option<&str>,
         overrides: &[(&str, &str, &str)],
         mistakes: &mut Mistakes,
     ) -> Option<(Self, Places)> {
-        let mut flags = Flags::of(LogTable::augment_args, Some(table.span()));
+        let mut flags = Flags::of(LogTable::augment_args, Some(table.span()), of_the_process);
         let rows = table.into_inner().into_iter().filter(|(key, _)| key.get_ref() != "name").collect();
         flags.take(rows, mistakes);
         flags.overridden(overrides, mistakes);
@@ -159,12 +187,14 @@ impl ConfiguredLog {
         let LogTable { store, path, mut log } = args;
         let path = match (path, &log.url) {
             (Some(path), _) => path,
-            (None, Some(url)) => parse_path(url.path())
-                .map_err(|error| places.tell("url", &error.to_string(), mistakes))
-                .ok()?,
+            (None, Some(url)) if url.path().contains("//") => {
+                places.tell("url", "two slashes in a row lead to no log: give a path as well", mistakes);
+                return None;
+            }
+            (None, Some(url)) => url.path().to_owned(),
             (None, None) => String::new(),
         };
-        let name = name?.to_owned();
+        let name = name.unwrap_or_default().to_owned();
         log.key.name_variables(&name);
         let files = log.witnesses.policy().into_iter().chain(log.mirrors.policies());
         let policies = files.map(|path| fs::read(path).ok()).collect();
@@ -208,6 +238,34 @@ fn names(logs: &[Spanned<DeTable<'_>>], mistakes: &mut Mistakes) -> Vec<Option<S
         names.push(name.map(str::to_owned));
     }
     names
+}
+
+/// Where a key belongs that stands above the first `[[log]]`.
+fn of_a_log(key: &str) -> Option<&'static str> {
+    let of_log = Flags::of(LogTable::augment_args, None, |_| None);
+    match key {
+        "logs" => Some("logs are written [[log]], each"),
+        "rekor" => Some("it is written [log.rekor], below its [[log]]"),
+        "name" => Some("it stands below a [[log]]"),
+        key if of_log.knows(key) => Some("it stands below a [[log]]"),
+        key => beside(key),
+    }
+}
+
+/// Where a key belongs that stands in a `[[log]]`.
+fn of_the_process(key: &str) -> Option<&'static str> {
+    let of_process = Flags::of(DoorArgs::augment_args, None, |_| None);
+    if of_process.knows(key) {
+        Some("it is of all logs, and stands above the first [[log]]")
+    } else {
+        beside(key)
+    }
+}
+
+/// Flags that stand beside `--config`.
+fn beside(key: &str) -> Option<&'static str> {
+    let is_flag = matches!(key, "otlp" | "otlp-requests" | "log-format" | "json");
+    is_flag.then_some("it is a flag of the command, beside --config")
 }
 
 fn is_name(name: &str) -> bool {

@@ -26,11 +26,14 @@ pub(super) struct Flags {
     command: Command,
     given: Vec<Word>,
     places: Places,
-    /// Whether one of them by itself is wrong.
-    is_wrong: bool,
     /// Those that it was told to lack.
     lacking: Vec<String>,
+    /// Where keys that are not here belong.
+    elsewhere: Elsewhere,
 }
+
+/// Says where a key belongs that is none of this table; `None` where it is none at all.
+type Elsewhere = fn(&str) -> Option<&'static str>;
 
 /// What flags say together, and where each of them stands.
 pub(super) struct Parsed<A> {
@@ -44,15 +47,13 @@ const SECTIONS: [&str; 1] = ["rekor"];
 
 impl Flags {
     /// Those that `augment` adds to a command, as a table has them that stands here.
-    pub(super) fn of(augment: impl FnOnce(Command) -> Command, table: Option<Range<usize>>) -> Self {
+    pub(super) fn of(
+        augment: impl FnOnce(Command) -> Command,
+        table: Option<Range<usize>>,
+        elsewhere: Elsewhere,
+    ) -> Self {
         let command = augment(Command::new("kiln").no_binary_name(true).disable_help_flag(true));
-        Self {
-            command,
-            given: Vec::new(),
-            places: Places::of_table(table),
-            is_wrong: false,
-            lacking: Vec::new(),
-        }
+        Self { command, given: Vec::new(), places: Places::of_table(table), lacking: Vec::new(), elsewhere }
     }
 
     /// Takes the keys of a table.
@@ -61,7 +62,6 @@ impl Flags {
         table: Vec<(Spanned<DeString<'_>>, Spanned<DeValue<'_>>)>,
         mistakes: &mut Mistakes,
     ) {
-        let before = mistakes.len();
         for (key, value) in table {
             let (span, name) = (key.span(), key.into_inner());
             match value.into_inner() {
@@ -76,12 +76,10 @@ impl Flags {
                 value => self.give(&name, &value, &span, mistakes),
             }
         }
-        self.is_wrong |= mistakes.len() > before;
     }
 
     /// Takes variables instead of what the file says: each with the key that it names, and its value.
     pub(super) fn overridden(&mut self, variables: &[(&str, &str, &str)], mistakes: &mut Mistakes) {
-        let before = mistakes.len();
         for (name, key, value) in variables {
             let names = |arg: &&Arg| arg.get_long().is_some_and(|long| in_variable(long) == *key);
             let arg = self.command.get_arguments().find(names).cloned();
@@ -90,7 +88,6 @@ impl Flags {
                 None => mistakes.at(None, format!("{name} is set, and there is no such key")),
             }
         }
-        self.is_wrong |= mistakes.len() > before;
     }
 
     fn override_by(&mut self, variable: &str, arg: &Arg, value: &str, mistakes: &mut Mistakes) {
@@ -100,26 +97,20 @@ impl Flags {
         let words = match (arg.get_action(), value) {
             (ArgAction::SetTrue, "true") => vec![Word { key: key.clone(), value: None }],
             (ArgAction::SetTrue, "false") => Vec::new(),
-            (ArgAction::SetTrue, _) => return self.places.tell(&key, "true or false", mistakes),
-            _ => vec![Word { key: key.clone(), value: Some(value.to_owned()) }],
+            (ArgAction::SetTrue, _) => return self.places.tell_first(&key, "true or false", mistakes),
+            // A path or a key with a comma in its name has to stand in the file.
+            _ if is_list(arg) => value.split(',').map(|value| Word::new(&key, value)).collect(),
+            _ => vec![Word::new(&key, value)],
         };
-        self.check(arg, &words, mistakes);
-        self.given.extend(words);
+        self.keep_checked(arg, words, mistakes);
     }
 
-    /// What they say together; `None` where something is wrong, for then what is wrong with the whole may come of that.
+    /// What they say together, without those that are wrong; `None` where that is nothing.
     pub(super) fn parsed<A: FromArgMatches>(mut self, mistakes: &mut Mistakes) -> Option<Parsed<A>> {
-        if self.is_wrong {
-            return None;
-        }
-        let before = mistakes.len();
         loop {
             let matches = self.command.clone().try_get_matches_from(words_of(&self.given));
             match matches.and_then(|matches| A::from_arg_matches(&matches)) {
-                Ok(args) if mistakes.len() == before => {
-                    return Some(Parsed { args, words: self.given, places: self.places });
-                }
-                Ok(_) => return None,
+                Ok(args) => return Some(Parsed { args, words: self.given, places: self.places }),
                 // One is told at a time. Without what is wrong about it the next one shows.
                 Err(error) => match self.tell(&error, mistakes) {
                     wrong if wrong.is_empty() => return None,
@@ -135,16 +126,28 @@ impl Flags {
         match (error.kind(), error.get(ContextKind::InvalidArg), error.get(ContextKind::PriorArg)) {
             (ErrorKind::ArgumentConflict, Some(ContextValue::String(one)), Some(prior)) => {
                 let one = key_of(one);
-                self.places.tell(&one, &format!("not together with {}", keys_of(prior).join(", ")), mistakes);
+                let prior = keys_of(prior);
+                let twice = prior.contains(&one);
+                let what = if twice {
+                    "given twice".to_owned()
+                } else {
+                    format!("not together with {}", prior.join(", "))
+                };
+                self.places.tell_first(&one, &what, mistakes);
                 wrong.push(one);
             }
             (ErrorKind::MissingRequiredArgument, Some(lacking), _) => {
                 for lacking in keys_of(lacking) {
                     let needed_by = self.who_needs(&lacking);
                     let what = format!("this needs {lacking} as well");
-                    needed_by.iter().for_each(|key| self.places.tell(key, &what, mistakes));
+                    // Somebody said it, and that is wrong in another way.
+                    let is_told = self.places.is_wrong(&lacking);
+                    needed_by
+                        .iter()
+                        .filter(|_| !is_told)
+                        .for_each(|key| self.places.tell(key, &what, mistakes));
                     // What the table itself lacks, it lacks until the end.
-                    if needed_by.is_empty() && !self.lacking.contains(&lacking) {
+                    if needed_by.is_empty() && !is_told && !self.lacking.contains(&lacking) {
                         self.places.tell("", &what, mistakes);
                         self.lacking.push(lacking);
                     }
@@ -171,10 +174,18 @@ impl Flags {
         keys
     }
 
-    /// The flag of a key in a section.
+    /// The flag of a key in a section, which has the section's name before it or not, here as there.
     fn of_section(&self, section: &str, key: &str) -> String {
         let long = format!("{section}-{key}");
-        if self.find(&long).is_some() { long } else { key.to_owned() }
+        let short = key.strip_prefix(section).and_then(|key| key.strip_prefix('-')).unwrap_or(key);
+        let known = [long.as_str(), short].into_iter().find(|key| self.find(key).is_some());
+        known.unwrap_or(key).to_owned()
+    }
+
+    /// Whether there is a flag for this key, in a section or not.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.find(key).is_some()
+            || SECTIONS.iter().any(|section| self.find(&self.of_section(section, key)).is_some())
     }
 
     /// All that there are.
@@ -189,17 +200,18 @@ impl Flags {
 
     fn give(&mut self, key: &str, value: &DeValue<'_>, span: &Range<usize>, mistakes: &mut Mistakes) {
         let Some(arg) = self.find(key) else {
-            let near = self.nearest(key).map_or_else(String::new, |near| format!(", but {near}"));
-            return mistakes.at(Some(span.clone()), format!("there is no key {key}{near}"));
+            let what = match ((self.elsewhere)(key), self.nearest(key)) {
+                (Some(place), _) => format!("{key} is no key here: {place}"),
+                (None, Some(near)) => format!("there is no key {key}, but {near}"),
+                (None, None) => format!("there is no key {key}"),
+            };
+            return mistakes.at(Some(span.clone()), what);
         };
         let (arg, words) = (arg.clone(), words(arg, key, value));
         self.places.add(key, span.clone());
         match words {
-            Ok(words) => {
-                self.check(&arg, &words, mistakes);
-                self.given.extend(words);
-            }
-            Err(wanted) => self.places.tell(key, wanted, mistakes),
+            Ok(words) => self.keep_checked(&arg, words, mistakes),
+            Err(wanted) => self.places.tell_first(key, &wanted, mistakes),
         }
     }
 
@@ -210,17 +222,34 @@ impl Flags {
         alike.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
     }
 
-    /// Checks a flag by itself, so that one mistake hides no other.
-    fn check(&self, arg: &Arg, words: &[Word], mistakes: &mut Mistakes) {
+    /// Checks a flag by itself, so that one mistake hides no other, and each value of a list. One that is wrong is told, and
+    /// is as if it were not there.
+    fn keep_checked(&mut self, arg: &Arg, words: Vec<Word>, mistakes: &mut Mistakes) {
         let alone = arg.clone().requires(Resettable::Reset).conflicts_with(Resettable::Reset).required(false);
         let command = Command::new("kiln").no_binary_name(true).disable_help_flag(true).arg(alone);
-        if let Err(error) = command.try_get_matches_from(words_of(words)) {
-            self.places.tell(arg.get_long().unwrap_or_default(), &one(&error), mistakes);
+        let key = arg.get_long().unwrap_or_default();
+        let mut wrong = Vec::new();
+        for word in words {
+            match command.clone().try_get_matches_from([word.as_flag()]) {
+                Ok(_) => self.given.push(word),
+                Err(error) => {
+                    let of_list = word.value.filter(|_| is_list(arg)).map(|value| format!("{value:?}: "));
+                    wrong.push(of_list.unwrap_or_default() + &one(&error));
+                }
+            }
+        }
+        wrong.iter().for_each(|what| self.places.tell(key, what, mistakes));
+        if let Some(last) = wrong.pop() {
+            self.places.tell_first(key, &last, &mut Mistakes::default());
         }
     }
 }
 
 impl Word {
+    fn new(key: &str, value: &str) -> Self {
+        Self { key: key.to_owned(), value: Some(value.to_owned()) }
+    }
+
     fn as_flag(&self) -> String {
         match &self.value {
             Some(value) => format!("--{}={value}", self.key),
@@ -229,18 +258,25 @@ impl Word {
     }
 }
 
-/// A value as words of a command line.
-fn words(arg: &Arg, key: &str, value: &DeValue<'_>) -> Result<Vec<Word>, &'static str> {
+/// A value as words of a command line; else what is wanted.
+fn words(arg: &Arg, key: &str, value: &DeValue<'_>) -> Result<Vec<Word>, String> {
     let word = |value: Option<String>| Word { key: key.to_owned(), value };
     match (arg.get_action(), value) {
         (ArgAction::SetTrue, DeValue::Boolean(on)) => Ok(on.then(|| word(None)).into_iter().collect()),
-        (ArgAction::SetTrue, _) => Err("true or false"),
+        (ArgAction::SetTrue, _) => Err("true or false".to_owned()),
         (_, DeValue::Array(values)) if is_list(arg) => values
             .iter()
             .map(|value| Ok(word(Some(scalar(value.get_ref()).ok_or("a list of texts")?))))
             .collect(),
-        (_, value) => Ok(vec![word(Some(scalar(value).ok_or("a text or a number")?))]),
+        (_, value) => Ok(vec![word(Some(scalar(value).ok_or_else(|| wanted(arg))?))]),
     }
+}
+
+/// What a key takes, for who gave something else.
+fn wanted(arg: &Arg) -> String {
+    let values: Vec<_> =
+        arg.get_possible_values().iter().map(|value| format!("{:?}", value.get_name())).collect();
+    if values.is_empty() { "a text, or a number in decimal".to_owned() } else { values.join(" or ") }
 }
 
 fn is_list(arg: &Arg) -> bool {
@@ -266,7 +302,10 @@ fn one(error: &clap::Error) -> String {
         _ => String::new(),
     };
     match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(valid)) => format!("{value}{}", valid.join(", ")),
+        Some(ContextValue::Strings(valid)) if !valid.is_empty() => format!("{value}{}", valid.join(", ")),
+        _ if matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(value)) if value.is_empty()) => {
+            "it says nothing".to_owned()
+        }
         _ => first_line(error),
     }
 }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::failure::without_secrets;
+
 /// What is wrong, and where; without a place it is wrong with the whole.
 #[derive(Debug, Default)]
 pub(crate) struct Mistakes(Vec<(Option<Range<usize>>, Cow<'static, str>)>);
@@ -11,10 +13,6 @@ pub(crate) struct Mistakes(Vec<(Option<Range<usize>>, Cow<'static, str>)>);
 impl Mistakes {
     pub(super) fn at(&mut self, place: Option<Range<usize>>, what: impl Into<Cow<'static, str>>) {
         self.0.push((place, what.into()));
-    }
-
-    pub(super) const fn len(&self) -> usize {
-        self.0.len()
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -32,7 +30,7 @@ impl Mistakes {
             }
             None => format!("{file}: {what}"),
         });
-        lines.collect::<Vec<_>>().join("\n")
+        without_secrets(&lines.collect::<Vec<_>>().join("\n")).into_owned()
     }
 }
 

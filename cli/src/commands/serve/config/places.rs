@@ -1,6 +1,6 @@
 //! Where the keys of one table stand, so that what is wrong with them is told there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::mistakes::Mistakes;
@@ -10,6 +10,8 @@ use super::mistakes::Mistakes;
 pub(super) struct Places {
     table: Option<Range<usize>>,
     keys: HashMap<String, Place>,
+    /// Of which something is told already; what else seems wrong with them may come of that.
+    wrong: HashSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -22,7 +24,7 @@ enum Place {
 impl Places {
     /// Those of a table here; the one of the process has no place of its own.
     pub(super) fn of_table(table: Option<Range<usize>>) -> Self {
-        Self { table, keys: HashMap::new() }
+        Self { table, ..Self::default() }
     }
 
     pub(super) fn add(&mut self, key: &str, span: Range<usize>) {
@@ -37,10 +39,22 @@ impl Places {
     /// Tells what is wrong with a key; where nobody gave it, of the table that it lacks in.
     pub(super) fn tell(&self, key: &str, what: &str, mistakes: &mut Mistakes) {
         match self.keys.get(key) {
+            _ if self.is_wrong(key) => {}
             Some(Place::File(span)) => mistakes.at(Some(span.clone()), format!("{key}: {what}")),
             Some(Place::Variable(name)) => mistakes.at(None, format!("{name}: {what}")),
             None => mistakes.at(self.table.clone(), what.to_owned()),
         }
+    }
+
+    /// Tells what is wrong with a key by itself: nothing else is told of it afterwards.
+    pub(super) fn tell_first(&mut self, key: &str, what: &str, mistakes: &mut Mistakes) {
+        self.tell(key, what, mistakes);
+        self.wrong.insert(key.to_owned());
+    }
+
+    /// Whether something is told of this key already.
+    pub(super) fn is_wrong(&self, key: &str) -> bool {
+        self.wrong.contains(key)
     }
 
     /// Whether somebody gave this key.

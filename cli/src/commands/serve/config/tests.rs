@@ -19,7 +19,10 @@ fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> 
 }
 
 fn flags() -> Vec<Arg> {
-    let (doors, log) = (Flags::of(DoorArgs::augment_args, None), Flags::of(LogTable::augment_args, None));
+    let (doors, log) = (
+        Flags::of(DoorArgs::augment_args, None, |_| None),
+        Flags::of(LogTable::augment_args, None, |_| None),
+    );
     doors.all().chain(log.all()).cloned().collect()
 }
 
@@ -55,7 +58,7 @@ fn the_example_has_every_key_and_no_other_and_tells_the_defaults() {
 fn the_example_is_right() {
     let config = parse(EXAMPLE).unwrap();
     let told: Vec<_> = config.told().collect();
-    assert_eq!(told, ["releases: /var/lib/kiln/releases at /"]);
+    assert_eq!(told, ["releases: /var/lib/kiln/releases at /, its origin example.com/releases"]);
     let rekor = EXAMPLE.replace("#[[log]]", "[[log]]").replace("#[log.rekor]", "[log.rekor]");
     let (head, tail) = rekor.split_at(rekor.rfind("[[log]]").unwrap());
     let tail = tail
@@ -65,7 +68,10 @@ fn the_example_is_right() {
         .replace("#url", "url");
     let config =
         parse(&format!("{head}{tail}").replace("#accept-dsse = false", "accept-dsse = true")).unwrap();
-    assert_eq!(config.told().last().unwrap(), "rekor: s3://example-rekor/log at /");
+    assert_eq!(
+        config.told().last().unwrap(),
+        "rekor: s3://example-rekor/log at /, its origin rekor.example.com"
+    );
 }
 
 #[test]
@@ -93,7 +99,7 @@ fn every_mistake_is_told_with_its_place() {
         "k.toml:8:1: pool-bytes: ",
         "k.toml:9:1: standby: true or false",
         "k.toml:11:8: a name has letters a to z",
-        "k.toml:12:1: store: a text or a number",
+        "k.toml:12:1: store: a text, or a number in decimal",
     ] {
         assert!(told.contains(line), "{line} in:\n{told}");
     }
@@ -104,6 +110,7 @@ fn every_mistake_is_told_with_its_place() {
 fn what_is_no_toml_is_told_with_its_place() {
     assert!(parse("listen = \n[[log]]\nname = \"a").unwrap_err().starts_with("k.toml:1:"));
     assert!(parse("").unwrap_err().contains("no [[log]]"));
+    assert!(parse("log = []").unwrap_err().contains("no [[log]]"));
     assert!(parse("log = 3").unwrap_err().starts_with("k.toml:1:1: logs are written [[log]]"));
 }
 
@@ -140,6 +147,7 @@ fn keys_that_need_or_forbid_others_say_so_where_they_stand() {
             "k.toml:6:1: forward: this needs standby as well",
             "k.toml:7:1: witness-mode: this needs policy as well",
             "k.toml:8:1: witness-timeout: this needs policy as well",
+            "k.toml:9:1: this needs store as well",
         ]
     );
     let both = "tls-cert = \"/c\"\ntls-key = \"/k\"\nacme = [\"a.example.com\"]\nacme-cache = \"/a\"\n";
@@ -265,7 +273,7 @@ fn look(text: &str, make: impl FnOnce(&Path)) -> Result<Config, String> {
     make(folder.path());
     let dir = folder.path().to_str().unwrap();
     let text = text.replace("DIR", dir);
-    let parsed = Config::parse(&text, &[], Draft::check_files);
+    let parsed = Config::parse(&text, &[], |draft, mistakes| draft.check_files(true, mistakes));
     parsed.map_err(|mistakes| mistakes.told(Path::new("k.toml"), &text).replace(dir, "DIR"))
 }
 
@@ -273,6 +281,13 @@ fn key_file(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A checkpoint of a log by the key with this seed.
+fn checkpoint(origin: &str, seed: u8) -> String {
+    let key = kiln_tiles::SigningKey::from_seed(origin.parse().unwrap(), [seed; 32]);
+    let text = kiln_tiles::Checkpoint::new(origin, kiln_tiles::TreeHead::empty()).unwrap().to_string();
+    key.sign(text).unwrap().to_string()
 }
 
 fn note_key(origin: &str) -> String {
@@ -290,7 +305,7 @@ fn the_files_that_keys_name_are_looked_at() {
     assert!(look(&log(""), |_| {}).is_ok(), "it is made at the first start");
     assert!(look(&log("origin = \"example.com/a\"\nexisting = true"), own).is_ok());
     type Make = fn(&Path);
-    let cases: [(&str, Make, &str); 8] = [
+    let cases: [(&str, Make, &str); 16] = [
         ("existing = true", |_| {}, "k.toml:3:1: store: DIR/a: no log is here, and --existing says"),
         (
             "",
@@ -319,6 +334,43 @@ fn the_files_that_keys_name_are_looked_at() {
             "k.toml:5:1: policy: DIR/policy: ",
         ),
         (
+            "key = \"DIR/key\"\norigin = \"example.com/a\"",
+            |dir| {
+                fs::create_dir_all(dir.join("a/private/head/0")).unwrap();
+                fs::create_dir_all(dir.join("a/public")).unwrap();
+                fs::write(dir.join("a/public/checkpoint"), checkpoint("example.com/a", 8)).unwrap();
+                key_file(&dir.join("key"), &note_key("example.com/a"));
+            },
+            "k.toml:5:1: key: DIR/a holds the log \"example.com/a\", whose checkpoint this key did not sign",
+        ),
+        (
+            "key = \"arn:aws:kms:eu-central-1:1:key/2\"",
+            |_| {},
+            "k.toml:5:1: key: a key in a KMS is awskms:///ARN",
+        ),
+        ("key = \"hashivault://x\"", |_| {}, "k.toml:5:1: key: a key in a KMS is awskms:///ARN"),
+        (
+            "cache-dir = \"DIR/file\"",
+            |dir| fs::write(dir.join("file"), "").unwrap(),
+            "k.toml:5:1: cache-dir: DIR/file: DIR/file is no folder",
+        ),
+        (
+            "cache-dir = \"DIR/file/below\"",
+            |dir| fs::write(dir.join("file"), "").unwrap(),
+            "k.toml:5:1: cache-dir: DIR/file/below: DIR/file is no folder",
+        ),
+        ("cache-dir = \"\"", |_| {}, "k.toml:5:1: cache-dir: "),
+        ("pool-bytes = 1000", |_| {}, "k.toml:5:1: pool-bytes: there is no room for the longest entry"),
+        (
+            "origin = \"example.com/a\"\npolicy = \"DIR/policy\"",
+            |dir| {
+                let other = kiln_tiles::SigningKey::from_seed("example.com/c".parse().unwrap(), [7; 32])
+                    .verifier_key();
+                fs::write(dir.join("policy"), format!("log {other}\nquorum none\n")).unwrap();
+            },
+            "k.toml:6:1: policy: DIR/policy: the policy names logs, and example.com/a is none of them",
+        ),
+        (
             "tokens = \"DIR/tokens\"",
             |dir| fs::write(dir.join("tokens"), "no token\n").unwrap(),
             "k.toml:5:1: tokens: DIR/tokens: ",
@@ -327,6 +379,81 @@ fn the_files_that_keys_name_are_looked_at() {
     for (keys, make, wrong) in cases {
         let told = look(&log(keys), make).unwrap_err();
         assert!(told.starts_with(wrong) && told.lines().count() == 1, "{keys}: {told}");
+    }
+}
+
+#[test]
+fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
+    let log = "[[log]]\nname = \"a\"\nstore = \"DIR/a\"\nguard = [\"DIR/guard\"]\n";
+    for (text, told) in [
+        (
+            format!("{log}listen = \"127.0.0.1:1\"\n"),
+            "k.toml:5:1: listen is no key here: it is of all logs, and stands above",
+        ),
+        (
+            format!("interval = \"1s\"\n{log}"),
+            "k.toml:1:1: interval is no key here: it stands below a [[log]]",
+        ),
+        (
+            format!("rekor-accept-dsse = true\n{log}"),
+            "k.toml:1:1: rekor-accept-dsse is no key here: it stands below",
+        ),
+        (format!("{log}[rekor]\naccept-dsse = true\n"), "rekor is no key here: it is written [log.rekor]"),
+        (
+            format!("otlp = \"http://127.0.0.1:4318\"\n{log}"),
+            "k.toml:1:1: otlp is no key here: it is a flag of the command",
+        ),
+        ("[[logs]]\nname = \"a\"\n".to_owned(), "logs is no key here: logs are written [[log]], each"),
+        (
+            "[log]\nname = \"a\"\nstore = \"DIR/a\"\nkey = \"DIR/no\"\n".to_owned(),
+            "k.toml:4:1: key: DIR/no: No such file",
+        ),
+    ] {
+        let wrong = look(&text, |_| {}).unwrap_err();
+        assert!(wrong.contains(told), "{told} in:\n{wrong}");
+    }
+    assert!(look(&format!("{log}[log.rekor]\nrekor-accept-dsse = true\n"), |_| {}).is_ok());
+}
+
+/// Where the name of a file belongs somebody had put the key itself, and found it in the journal.
+#[test]
+fn no_mistake_quotes_a_secret_key() {
+    let secret = note_key("example.com/a");
+    for line in [
+        format!("key = \"{secret}\""),
+        format!("ml-dsa-key = \"{secret}\""),
+        format!("policy = \"{secret}\""),
+        format!("mirror = [\"{secret}\"]"),
+        format!("witness-mode = \"{secret}\""),
+        format!("origin = \"{secret}\""),
+        "policy = \"DIR/key\"".to_owned(),
+    ] {
+        let text = format!("[[log]]\nname = \"a\"\nstore = \"DIR/a\"\nguard = [\"DIR/guard\"]\n{line}\n");
+        let told = look(&text, |dir| key_file(&dir.join("key"), &note_key("example.com/a"))).unwrap_err();
+        let hidden = secret.rsplit('+').next().unwrap();
+        assert!(!told.contains(hidden) && told.contains("k.toml:5:1:"), "{told}");
+    }
+}
+
+#[test]
+fn every_value_of_a_list_is_looked_at() {
+    let text = "trusted-proxies = [\"10.0.0.0/8\", \"x\", \"10.0.0.0/33\"]\n[[log]]\nname = \"a\"\nstore = \"/srv/a\"\n";
+    let told = parse(text).unwrap_err();
+    assert!(told.contains("1:1: trusted-proxies: \"x\": ") && told.contains("\"10.0.0.0/33\": "), "{told}");
+    let guards = [("KILN_SERVE_LOG_A_GUARD", "/g/a,/g/b")];
+    let text = "[[log]]\nname = \"a\"\nstore = \"/g/a/s\"\n";
+    assert!(parse_with(text, &guards).is_ok());
+    assert!(parse_with(text, &[("KILN_SERVE_LOG_A_GUARD", "/g/a,s3:/g")]).is_err(), "each of them");
+}
+
+#[test]
+fn no_log_is_below_what_another_answers_itself() {
+    for (one, two) in [("/a", "/a/tile"), ("/a", "/a/add"), ("/", "/checkpoint"), ("/a/checkpoint", "/a")] {
+        let log = |name: &str, path: &str| {
+            format!("[[log]]\nname = \"{name}\"\nstore = \"/srv/{name}\"\npath = \"{path}\"\n")
+        };
+        let told = parse(&format!("{}{}", log("a", one), log("b", two))).unwrap_err();
+        assert!(told.starts_with("k.toml:8:1: path: the log ") && told.ends_with(" itself"), "{told}");
     }
 }
 
