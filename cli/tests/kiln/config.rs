@@ -203,6 +203,22 @@ fn a_hangup_changes_what_changed_and_nothing_else() {
     world.kiln(&["fsck", "goes"]).ok();
 }
 
+/// That one log's disk was away would have kept every other from being changed, when that was needed most.
+#[test]
+fn a_disk_that_is_away_stops_no_reload_and_is_found_by_a_check() {
+    let world = World::new();
+    let address = free_address();
+    let text = |more: &str| config(&address, &[("away", "existing = true"), ("here", more)]);
+    world.write("kiln.toml", text(""));
+    let server = world.serve_config("kiln.toml", &address);
+    assert_eq!(add(&server, "here", "first"), "0");
+    world.write("kiln.toml", text("max-entry-bytes = 10"));
+    world.kiln(&["config", "check", "kiln.toml"]).fails(2, &["kiln.toml:4:1: store: away: no log is here"]);
+    world.kiln(&["config", "check", "--reload", "kiln.toml"]).ok();
+    server.signal(Signal::HUP);
+    eventually("it is changed", || server.post("/here/add", b"longer than ten bytes").status == 413);
+}
+
 /// The file of its mirrors was not looked at: a log went on pushing to those that it named at the start.
 #[test]
 fn a_hangup_reads_again_what_the_policies_of_a_log_say() {

@@ -45,6 +45,19 @@ fn what_is_published_is_cosigned_and_a_proof_of_it_verifies_by_the_policy_alone(
     assert!(server.get("/readyz").expect(503).text().contains("too few witnesses"));
 }
 
+/// What `log.json` says was written when a log was ready, and it was not while its witnesses were away: old URLs stayed.
+#[test]
+fn a_log_says_where_it_is_though_its_witnesses_are_away() {
+    let (world, witness) = world();
+    assert_eq!(witness.stop(), Some(0));
+    let address = free_address();
+    let flags = ["--policy", "policy", "--url", "https://moved.example.com/", "--listen", &address];
+    let _server = world.serve(&[&["log"], &flags[..]].concat());
+    let get = |path: &str| request(&format!("http://{address}"), "GET", path, &[], b"");
+    assert!(get("/log.json").expect(200).text().contains("https://moved.example.com"));
+    assert!(get("/readyz").expect(503).text().contains("too few witnesses"));
+}
+
 /// `kiln add` said nothing for minutes, no answer named the witnesses, and the metrics told of nothing that waits.
 #[test]
 fn without_a_quorum_all_who_wait_are_told_what_for() {
