@@ -294,18 +294,34 @@ fn note_key(origin: &str) -> String {
     kiln_tiles::SigningKey::from_seed(origin.parse().unwrap(), [7; 32]).to_note_form().to_string()
 }
 
+/// A log with these keys, from line 5 on.
+fn log_with(keys: &str) -> String {
+    format!("[[log]]\nname = \"a\"\nstore = \"DIR/a\"\nguard = [\"DIR/guard\"]\n{keys}\n")
+}
+
+/// Keys, the files that there are, and how the one mistake begins.
+type Case = (&'static str, fn(&Path), &'static str);
+
+fn each_is_told(cases: &[Case]) {
+    for (keys, make, wrong) in cases {
+        let told = look(&log_with(keys), make).unwrap_err();
+        assert!(told.starts_with(wrong) && told.lines().count() == 1, "{keys}: {told}");
+    }
+}
+
 #[test]
-fn the_files_that_keys_name_are_looked_at() {
-    let log =
-        |keys: &str| format!("[[log]]\nname = \"a\"\nstore = \"DIR/a\"\nguard = [\"DIR/guard\"]\n{keys}\n");
+fn the_files_of_good_keys_are_found_good() {
     let own = |dir: &Path| {
         fs::create_dir_all(dir.join("a/private/head/0")).unwrap();
         key_file(&dir.join("a/private/key"), &note_key("example.com/a"));
     };
-    assert!(look(&log(""), |_| {}).is_ok(), "it is made at the first start");
-    assert!(look(&log("origin = \"example.com/a\"\nexisting = true"), own).is_ok());
-    type Make = fn(&Path);
-    let cases: [(&str, Make, &str); 16] = [
+    assert!(look(&log_with(""), |_| {}).is_ok(), "it is made at the first start");
+    assert!(look(&log_with("origin = \"example.com/a\"\nexisting = true"), own).is_ok());
+}
+
+#[test]
+fn the_store_and_the_key_are_looked_at() {
+    each_is_told(&[
         ("existing = true", |_| {}, "k.toml:3:1: store: DIR/a: no log is here, and --existing says"),
         (
             "",
@@ -329,11 +345,6 @@ fn the_files_that_keys_name_are_looked_at() {
             "k.toml:5:1: key: gcpkms:",
         ),
         (
-            "policy = \"DIR/policy\"",
-            |dir| fs::write(dir.join("policy"), "quorum all\n").unwrap(),
-            "k.toml:5:1: policy: DIR/policy: ",
-        ),
-        (
             "key = \"DIR/key\"\norigin = \"example.com/a\"",
             |dir| {
                 fs::create_dir_all(dir.join("a/private/head/0")).unwrap();
@@ -349,6 +360,17 @@ fn the_files_that_keys_name_are_looked_at() {
             "k.toml:5:1: key: a key in a KMS is awskms:///ARN",
         ),
         ("key = \"hashivault://x\"", |_| {}, "k.toml:5:1: key: a key in a KMS is awskms:///ARN"),
+    ]);
+}
+
+#[test]
+fn folders_limits_policies_and_tokens_are_looked_at() {
+    each_is_told(&[
+        (
+            "policy = \"DIR/policy\"",
+            |dir| fs::write(dir.join("policy"), "quorum all\n").unwrap(),
+            "k.toml:5:1: policy: DIR/policy: ",
+        ),
         (
             "cache-dir = \"DIR/file\"",
             |dir| fs::write(dir.join("file"), "").unwrap(),
@@ -375,11 +397,7 @@ fn the_files_that_keys_name_are_looked_at() {
             |dir| fs::write(dir.join("tokens"), "no token\n").unwrap(),
             "k.toml:5:1: tokens: DIR/tokens: ",
         ),
-    ];
-    for (keys, make, wrong) in cases {
-        let told = look(&log(keys), make).unwrap_err();
-        assert!(told.starts_with(wrong) && told.lines().count() == 1, "{keys}: {told}");
-    }
+    ]);
 }
 
 #[test]
