@@ -256,6 +256,27 @@ fn a_log_that_should_be_there_is_not_made_anew() {
     assert_eq!(server.stop(), Some(0));
 }
 
+/// A name that was mistyped in a variable left the log with another key, or none. A process that runs keeps its variables, so
+/// no reload is stopped by one.
+#[test]
+fn a_key_for_no_log_is_found_by_a_check() {
+    let world = World::new();
+    world.write("kiln.toml", config("127.0.0.1:0", &[("a", "")]));
+    for (variable, code) in [("KILN_KEY_B", 2), ("KILN_ML_DSA_KEY_B", 2), ("KILN_KEYS", 0)] {
+        let check = |more: &[&str]| {
+            let words = [&["config", "check", "kiln.toml"], more].concat();
+            world.run(world.command(&words).env(variable, "a key"))
+        };
+        let found = check(&[]);
+        if code == 0 {
+            drop(found.ok())
+        } else {
+            drop(found.fails(2, &[variable, "no such log"]))
+        }
+        check(&["--reload"]).ok();
+    }
+}
+
 #[test]
 fn a_variable_overrides_the_file() {
     let world = World::new();

@@ -22,6 +22,8 @@ use crate::store::StorePlace;
 pub(super) struct Draft {
     doors: Option<Parsed<DoorArgs>>,
     logs: Vec<(ConfiguredLog, Places)>,
+    /// Of all tables, whether they could be read or not.
+    names: Vec<Option<String>>,
 }
 
 /// Variables that hold keys: behind each stands a dash below, and the name of a log.
@@ -78,50 +80,16 @@ impl Draft {
             ConfiguredLog::parse(table, name.as_deref(), &variables, mistakes)
         };
         let logs: Vec<_> = logs.into_iter().zip(&names).filter_map(&mut of_table).collect();
-        let is_of_no_log = |name: &str| {
-            let log = KEYS.iter().find_map(|key| name.strip_prefix(key)?.strip_prefix('_'));
-            log.is_some_and(|log| !names.iter().flatten().any(|name| in_variable(name) == log))
-        };
-        for name in KEYS.iter().flat_map(|key| environment::variables(key)).map(|(name, _)| name) {
-            if has_logs && is_of_no_log(&name) {
-                mistakes.at(None, format!("{name} is set, and there is no such log"));
-            }
-        }
         overrides
             .unknown()
             .for_each(|name| mistakes.at(None, format!("{name} is set, and there is no such log or key")));
-        Self { doors, logs }
+        Self { doors, logs, names }
     }
 
     /// Checks what logs and listeners must not have in common.
     pub(super) fn check_together(&self, mistakes: &mut Mistakes) {
-        for (at, (log, places)) in self.logs.iter().enumerate() {
-            for (other, other_places) in &self.logs[..at] {
-                let (one, two) = (&other.name, &log.name);
-                let is_placed = |places: &Places| !places.is_wrong("url") && !places.is_wrong("path");
-                if log.place() == other.place() && is_placed(places) && is_placed(other_places) {
-                    let key = ["path", "url"].into_iter().find(|key| places.has(key)).unwrap_or_default();
-                    let what = format!(
-                        "the logs {one} and {two} both answer at {}/: give each a path, or a url on a host, of its own",
-                        log.path
-                    );
-                    places.tell(key, &what, mistakes);
-                }
-                for (above, below) in [(log, other), (other, log)] {
-                    if above.place().answers_itself(&below.place()) {
-                        let key = ["path", "url"].into_iter().find(|key| places.has(key)).unwrap_or_default();
-                        let what = format!("the log {} answers {}/ itself", above.name, below.path);
-                        places.tell(key, &what, mistakes);
-                    }
-                }
-                if log.plan.store.overlaps(&other.plan.store) {
-                    let what = format!(
-                        "this is in the store of the log {one}, {}, or has that in itself: each log has a store of its own",
-                        other.plan.store
-                    );
-                    places.tell("store", &what, mistakes);
-                }
-            }
+        for (at, log) in self.logs.iter().enumerate() {
+            self.logs[..at].iter().for_each(|other| check_two(other, log, mistakes));
         }
         let Some(doors) = &self.doors else { return };
         let listeners: Vec<_> = doors.args.listeners().collect();
@@ -143,6 +111,9 @@ impl Draft {
                 places.tell(key.copied().unwrap_or_default(), &failure.to_string(), mistakes);
             }
         };
+        if today {
+            self.check_variables(mistakes);
+        }
         if let Some(doors) = &self.doors {
             tell(&doors.places, &doors.args.look(), mistakes);
         }
@@ -159,6 +130,18 @@ impl Draft {
         }
     }
 
+    /// Keys in variables that no log takes. A process that runs cannot be rid of them.
+    fn check_variables(&self, mistakes: &mut Mistakes) {
+        let names = || self.names.iter().flatten();
+        let is_of_no_log = |name: &str| {
+            let log = KEYS.iter().find_map(|key| name.strip_prefix(key)?.strip_prefix('_'));
+            log.is_some_and(|log| !names().any(|name| in_variable(name) == log))
+        };
+        let set = KEYS.iter().flat_map(|key| environment::variables(key));
+        set.filter(|(name, _)| names().next().is_some() && is_of_no_log(name))
+            .for_each(|(name, _)| mistakes.at(None, format!("{name} is set, and there is no such log")));
+    }
+
     /// The configuration, if nothing is wrong.
     pub(super) fn finish(self, mistakes: Mistakes) -> Result<Config, Mistakes> {
         match self.doors {
@@ -168,6 +151,35 @@ impl Draft {
             }
             _ => Err(mistakes),
         }
+    }
+}
+
+/// What two logs must not have in common: told of the later one.
+fn check_two(
+    (other, others): &(ConfiguredLog, Places),
+    (log, places): &(ConfiguredLog, Places),
+    mistakes: &mut Mistakes,
+) {
+    let by = ["path", "url"].into_iter().find(|key| places.has(key)).unwrap_or_default();
+    let is_placed = |places: &Places| !places.is_wrong("url") && !places.is_wrong("path");
+    if log.place() == other.place() && is_placed(places) && is_placed(others) {
+        let (one, two, path) = (&other.name, &log.name, &log.path);
+        let what = format!(
+            "the logs {one} and {two} both answer at {path}/: give each a path, or a url on a host, of its own"
+        );
+        places.tell(by, &what, mistakes);
+    }
+    for (above, below) in [(log, other), (other, log)] {
+        if above.place().answers_itself(&below.place()) {
+            places.tell(by, &format!("the log {} answers {}/ itself", above.name, below.path), mistakes);
+        }
+    }
+    if log.plan.store.overlaps(&other.plan.store) {
+        let (one, store) = (&other.name, &other.plan.store);
+        let what = format!(
+            "this is in the store of the log {one}, {store}, or has that in itself: each log has a store of its own"
+        );
+        places.tell("store", &what, mistakes);
     }
 }
 
