@@ -268,11 +268,10 @@ fn a_key_for_no_log_is_found_by_a_check() {
             world.run(world.command(&words).env(variable, "a key"))
         };
         let found = check(&[]);
-        if code == 0 {
-            drop(found.ok())
-        } else {
-            drop(found.fails(2, &[variable, "no such log"]))
-        }
+        match code {
+            0 => found.ok(),
+            code => found.fails(code, &[variable, "no such log"]),
+        };
         check(&["--reload"]).ok();
     }
 }
