@@ -81,9 +81,8 @@ impl Config {
     fn read_and(path: &Path, check: impl FnOnce(&Draft, &mut Mistakes)) -> Result<Self, Failure> {
         let bytes = fs::read(path).map_err(|error| Failure::file(path, &error))?;
         let text = String::from_utf8(bytes).map_err(|error| {
-            let (good, line) =
-                (error.utf8_error().valid_up_to(), |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').count());
-            let line = line(&error.as_bytes()[..good]);
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.split(|byte| *byte == b'\n').count();
             Failure::usage(format!("{}:{line}: this is no text in UTF-8", path.display()))
         })?;
         let overrides = environment::variables(PREFIX);

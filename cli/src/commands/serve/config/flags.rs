@@ -239,8 +239,8 @@ impl Flags {
             }
         }
         wrong.iter().for_each(|what| self.places.tell(key, what, mistakes));
-        if let Some(last) = wrong.pop() {
-            self.places.tell_first(key, &last, &mut Mistakes::default());
+        if !wrong.is_empty() {
+            self.places.told(key);
         }
     }
 }

@@ -49,6 +49,11 @@ impl Places {
     /// Tells what is wrong with a key by itself: nothing else is told of it afterwards.
     pub(super) fn tell_first(&mut self, key: &str, what: &str, mistakes: &mut Mistakes) {
         self.tell(key, what, mistakes);
+        self.told(key);
+    }
+
+    /// What is wrong with a key by itself is told: from now on nothing else is.
+    pub(super) fn told(&mut self, key: &str) {
         self.wrong.insert(key.to_owned());
     }
 
