@@ -184,9 +184,14 @@ pub(crate) async fn check_is_key_of(store: &StorePlace, vkey: &VerifierKey) -> R
     let Ok(source) = store.source() else { return Ok(()) };
     let read = tokio::time::timeout(PATIENCE, source.fetch("checkpoint", Note::MAX_SIZE)).await;
     let Ok(Ok(Some(bytes))) = read else { return Ok(()) };
-    match Note::parse(&bytes) {
+    check_signed_by(store, &bytes, vkey)
+}
+
+/// The same of a checkpoint that was read. One that is damaged is for others to speak of.
+pub(crate) fn check_signed_by(store: &StorePlace, bytes: &[u8], vkey: &VerifierKey) -> Result<(), Failure> {
+    match Note::parse(bytes) {
         Ok(note) if note.verify(std::slice::from_ref(vkey)).is_err() => Err(Failure::usage(format!(
-            "{store} holds the log {:?}, whose checkpoint this key, as {:?}, did not sign: give the key that it was made with, \
+            "{store} holds the log {:?}, whose checkpoint this key did not sign, as {:?}: give the key that it was made with, \
              and its --origin where the key has no name of its own",
             note.unverified_origin(),
             vkey.name().as_str()

@@ -8,6 +8,7 @@ use super::doors::DoorArgs;
 use super::log::LogPlan;
 use crate::door::{Entrance, Submitters};
 use crate::failure::Failure;
+use crate::reading::check_signed_by;
 use crate::store::{FolderStore, StorePlace, open_bucket};
 use crate::{files, keys};
 
@@ -53,7 +54,7 @@ impl LogPlan {
         let given = seen.take(&["key", "origin"], self.given_vkey());
         let vkey = match (given, self.store.as_folder(), has_log) {
             (Some(Some(given)), Some(folder), Some(true)) => {
-                seen.take_today(&["key", "origin"], check_own(folder, &given));
+                seen.take_today(&["key", "origin"], self.check_own(folder, &given));
                 Some(given)
             }
             (Some(None), Some(folder), Some(has_log)) => {
@@ -104,27 +105,18 @@ impl LogPlan {
         })
     }
 
+    /// Whether the log that a folder holds is that of this key, as far as it has published anything.
+    fn check_own(&self, folder: &FolderStore, vkey: &VerifierKey) -> Result<(), Failure> {
+        let path = folder.folder().join("public/checkpoint");
+        files::read(&path, Note::MAX_SIZE).map_or(Ok(()), |bytes| check_signed_by(&self.store, &bytes, vkey))
+    }
+
     /// That of the key that a folder has, or should have.
     fn own_vkey(&self, folder: &FolderStore, has_log: bool) -> Result<Option<VerifierKey>, Failure> {
         if self.args.key.given()?.is_some() || !(has_log || folder.key_path().is_file()) {
             return Ok(None);
         }
         Ok(Some(folder.own_key(self.expected_origin().as_ref())?.verifier_key()))
-    }
-}
-
-/// Whether the log that a folder holds is that of this key, as far as it has published anything.
-fn check_own(folder: &FolderStore, vkey: &VerifierKey) -> Result<(), Failure> {
-    let path = folder.folder().join("public/checkpoint");
-    let Ok(bytes) = files::read(&path, Note::MAX_SIZE) else { return Ok(()) };
-    let Ok(note) = Note::parse(&bytes) else { return Ok(()) };
-    match note.verify(std::slice::from_ref(vkey)) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Failure::usage(format!(
-            "{} holds the log {:?}, whose checkpoint this key did not sign, {vkey}: give the key that it was made with",
-            folder.folder().display(),
-            note.unverified_origin()
-        ))),
     }
 }
 
